@@ -1,0 +1,65 @@
+"""Settings that every service shares; each package adds its own to these.
+
+Every field is one environment variable (`CONVERGIO_` + its name in capitals) and one key of the TOML file
+that `CONVERGIO_CONFIG` names. `infra.settings` composes all packages' settings and refuses unknown names.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENV_PREFIX = "CONVERGIO_"
+CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SharedSettings(BaseSettings):
+    """Where Kafka and ClickHouse are, and the rules that more than one service must agree on."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ca_file: str | None = Field(None, description="CA certificates for TLS to Kafka (PEM).")
+    events_topic: str = "convergio.events"
+    dead_letter_topic: str = "convergio.events.dlq"
+    partitions: int = Field(4, ge=1, description="Partitions of the events topic when it is created.")
+    replication_factor: int = Field(1, ge=1, description="Replicas of the topics when they are created.")
+
+    clickhouse_host: str = "127.0.0.1"
+    clickhouse_port: Port = 8123
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_database: str = Field("convergio", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    clickhouse_secure: bool = Field(False, description="HTTPS to ClickHouse.")
+
+    retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
+    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between events are not study time.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the TOML file."""
+        config_file = os.environ.get(CONFIG_FILE_VARIABLE)
+        toml = (TomlConfigSettingsSource(settings_cls, config_file),) if config_file else ()
+        return (init_settings, env_settings, *toml)
