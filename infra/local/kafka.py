@@ -38,7 +38,7 @@ logger.kafka.level = info
 
 @dataclass(frozen=True, slots=True)
 class LocalKafka:
-    """One broker, or three that replicate to each other (min.insync.replicas=2), on the loopback address only.
+    """One broker, or three that replicate to each other (min.insync.replicas=2), on loopback only.
 
     Brokers listen on `port`, `port`+1, ...; their controllers on `controller_port`, ... which defaults to the
     ports right after the brokers'.

@@ -1,0 +1,162 @@
+"""The ClickHouse engine in this process, by chDB: one statement in, one answer out, on any thread.
+
+Every statement gets a connection of its own (a quarter of a millisecond): what it sets, uses or creates
+temporarily ends with it, as it does behind a server's HTTP interface. Acknowledged rows survive the death of
+the process, like a server's: parts are renamed into place before the answer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self, cast
+
+from infra.local.clickhouse_errors import ClickHouseError
+from infra.local.clickhouse_request import ExternalTable, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NAME = re.compile(r"\w+\Z", re.ASCII)
+
+
+class DataDirInUseError(Exception):
+    """Another engine has the data directory open; it takes one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes
+    read_rows: int
+    read_bytes: int
+    result_rows: int
+    written_rows: int
+    written_bytes: int
+    elapsed_ns: int
+
+
+class _Result(Protocol):
+    """chDB's query result, as far as it is used here."""
+
+    def bytes(self) -> bytes: ...
+    def rows_read(self) -> int: ...
+    def storage_rows_read(self) -> int: ...
+    def storage_bytes_read(self) -> int: ...
+    def rows_written(self) -> int: ...
+    def bytes_written(self) -> int: ...
+
+
+class _Connection(Protocol):
+    """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text."""
+
+    def query(self, sql: bytes | str, fmt: str = ..., *, params: dict[str, str] = ...) -> _Result: ...
+    def send_insert(self, sql: bytes | str, fmt: str) -> object: ...
+    def insert_append(self, inserter: object, data: bytes) -> None: ...
+    def insert_done(self, inserter: object) -> _Result: ...
+    def insert_cancel(self, inserter: object) -> None: ...
+    def close(self) -> None: ...
+
+
+class Engine:
+    """A data directory, open. Raises DataDirInUseError when another process has it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # The kernel gives the lock back when its holder dies, however it dies: there is no stale lock.
+        self._lock = (data_dir / "engine.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise DataDirInUseError(f"{data_dir} is in use by another ClickHouse engine") from problem
+        self._open = _load_chdb()
+        self._path = str((data_dir / "store").resolve())
+        # The engine stops with its last connection, so one stays.
+        self._anchor = self._open(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._anchor.close()
+        self._lock.close()
+
+    def execute(self, statement: Statement) -> Answer:
+        """Runs one statement to its end, blocking. Raises ClickHouseError."""
+        started = time.perf_counter_ns()
+        connection = self._open(self._path)
+        try:
+            _prepare(connection, statement)
+            if statement.data_format is None:
+                result = connection.query(
+                    statement.sql, statement.output_format, params=dict(statement.parameters)
+                )
+                body = result.bytes()
+            else:
+                result = _insert(connection, statement.sql, statement.data_format, statement.data)
+                body = b""
+            return Answer(
+                body=body,
+                read_rows=result.storage_rows_read(),
+                read_bytes=result.storage_bytes_read(),
+                result_rows=result.rows_read(),
+                written_rows=result.rows_written(),
+                written_bytes=result.bytes_written(),
+                elapsed_ns=time.perf_counter_ns() - started,
+            )
+        except RuntimeError as problem:
+            raise ClickHouseError.from_engine(str(problem)) from problem
+        finally:
+            connection.close()
+
+
+def _load_chdb() -> Callable[[str], _Connection]:
+    # The engine takes its time zone from the process once, when it is loaded. A server's is UTC.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    chdb = importlib.import_module("chdb._chdb")
+    return cast("Callable[[str], _Connection]", chdb.connect)
+
+
+def _prepare(connection: _Connection, statement: Statement) -> None:
+    if statement.database is not None:
+        connection.query(f"USE {_quoted(statement.database, '`')}")
+    for table in statement.external_tables:
+        _create_external(connection, table)
+    # chDB takes a bare expression for a SELECT; a server does not.
+    settings = {"implicit_select": "0", **statement.settings}
+    if statement.read_only:
+        settings["readonly"] = "2"
+    for name in settings:
+        if not _NAME.match(name):
+            raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting {_quoted(name, chr(39))}")
+    connection.query(
+        "SET " + ", ".join(f"{name} = {_quoted(value, chr(39))}" for name, value in settings.items())
+    )
+
+
+def _create_external(connection: _Connection, table: ExternalTable) -> None:
+    name = _quoted(table.name, "`")
+    connection.query(f"CREATE TEMPORARY TABLE {name} ({table.structure})")
+    _insert(connection, f"INSERT INTO {name}", table.format, table.data)
+
+
+def _insert(connection: _Connection, sql: bytes | str, data_format: str, data: bytes) -> _Result:
+    inserter = connection.send_insert(sql, data_format)
+    try:
+        connection.insert_append(inserter, data)
+        return connection.insert_done(inserter)
+    except RuntimeError:
+        connection.insert_cancel(inserter)
+        raise
+
+
+def _quoted(text: str, quote: str) -> str:
+    return quote + text.replace("\\", "\\\\").replace(quote, "\\" + quote) + quote
