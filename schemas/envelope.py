@@ -35,7 +35,7 @@ class EventRow(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
     received_at: datetime
     label: str = ""
     value: float = 0.0
-    metadata: dict[str, str | int | float | bool] = {}  # noqa: RUF012 - msgspec copies an empty default
+    metadata: dict[str, str | int | float | bool] = {}
 
 
 class Erasure(msgspec.Struct, kw_only=True):

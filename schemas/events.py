@@ -79,9 +79,7 @@ class Performance(Event, tag="performance", gc=False):
     action: Literal["page_load", "interaction_time"]
 
 
-AnyEvent = (
-    Navigation | Education | Conversation | Maestro | Tools | Accessibility | Error | Performance
-)
+AnyEvent = Navigation | Education | Conversation | Maestro | Tools | Accessibility | Error | Performance
 
 
 class Batch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -129,6 +127,12 @@ FEATURES: dict[str, str] = {
 """The learning features shown to people, with the action that counts as one use."""
 
 MAESTRO_SELECTED = "maestro_selected"
+
+MAESTRO_SLUG = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
+"""What the label of `maestro_selected` looks like, e.g. `archimede` or `maria-montessori`."""
+
+UUID_PATTERN = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
+"""What an `Id` looks like; the gateway checks it by faster means."""
 
 RejectCode = Literal[
     "unknown_category",

@@ -1,0 +1,117 @@
+"""Step 1 of a flush: what a Kafka message says, or why it is poison.
+
+Only the fields the fold needs are decoded; the bytes of a row go to ClickHouse as they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from schemas.envelope import KIND_HEADER, VERSION, VERSION_HEADER, decode_erasure
+from schemas.events import ACTION_COLUMNS
+from schemas.ids import are_canonical
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_ROW_END = b"}\n"
+
+
+class Poison(Exception):
+    """A message that can never be processed as it is; the message says why."""
+
+
+@dataclass(slots=True, frozen=True)
+class Message:
+    """One Kafka message as it came."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Row(msgspec.Struct, gc=False):
+    """What the fold needs of one event of an envelope."""
+
+    event_id: str
+    user_id: str
+    session_id: str
+    action: str
+    occurred_at: datetime
+    label: str = ""
+
+    @property
+    def at_ms(self) -> int:
+        """When it happened, in whole milliseconds since 1970 (cut, as ClickHouse stores it)."""
+        return (self.occurred_at - _EPOCH) // _MILLISECOND
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """A decoded `events` message: `lines()` are its rows as JSON, in the order of `rows`."""
+
+    message: Message
+    rows: list[Row]
+
+    def stored_lines(self, kept: list[int] | None, epoch: int) -> bytes:
+        """The rows (all, or those at the indices `kept`) as ClickHouse gets them: with their place in Kafka."""
+        message = self.message
+        place = b',"kafka_partition":%d,"kafka_offset":%d' % (message.partition, message.offset)
+        if epoch:
+            place += b',"epoch":%d' % epoch
+        value = message.value
+        if kept is not None:
+            lines = value.split(b"\n")
+            value = b"".join([lines[index] + b"\n" for index in kept])
+        # A JSON text holds no raw newline, so a brace before one can only end a row.
+        return value.replace(_ROW_END, place + _ROW_END)
+
+
+@dataclass(slots=True, frozen=True)
+class ErasureRequest:
+    """A decoded `erasure` message."""
+
+    message: Message
+    user_id: str
+
+
+_decode_rows = msgspec.json.Decoder(Row).decode_lines
+
+
+def decode(message: Message) -> EventBatch | ErasureRequest:
+    """What the message asks for; raises `Poison` if it asks for nothing that can be done."""
+    found = dict(message.headers)
+    if found.get(VERSION_HEADER) != VERSION:
+        raise Poison(f"header {VERSION_HEADER!r} is not {VERSION.decode()!r}")
+    kind = found.get(KIND_HEADER)
+    try:
+        if kind == b"events":
+            return _events(message)
+        if kind == b"erasure":
+            user_id = decode_erasure(message.value).user_id
+            if not are_canonical([user_id]):
+                raise Poison("user_id is not a lower-case UUID")
+            return ErasureRequest(message, user_id)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Poison(f"cannot be decoded: {error}") from error
+    raise Poison(f"header {KIND_HEADER!r} is neither 'events' nor 'erasure'")
+
+
+def _events(message: Message) -> EventBatch:
+    rows = _decode_rows(message.value)
+    if not rows:
+        raise Poison("holds no rows")
+    if message.value.count(_ROW_END) != len(rows) or not message.value.endswith(_ROW_END):
+        raise Poison("is not one JSON object a line")
+    if not are_canonical([text for row in rows for text in (row.event_id, row.user_id, row.session_id)]):
+        raise Poison("an id is not a lower-case UUID")
+    for row in rows:
+        if row.action not in ACTION_COLUMNS:
+            raise Poison(f"unknown action {row.action!r}")
+        if row.occurred_at.tzinfo is None:
+            raise Poison("occurred_at has no offset from UTC")
+    return EventBatch(message, rows)

@@ -1,0 +1,33 @@
+"""Erasing a user: their rows go, their part of the sums since the beginning stays without their id.
+
+The request came through the user's own partition, so what they sent before it goes and what they send after it
+stays. Every step can be done again.
+"""
+
+from __future__ import annotations
+
+from processors.cache import UserCache
+from processors.envelopes import ErasureRequest
+from processors.fold import users_from
+from processors.sink import Sink
+
+
+def erase(sink: Sink, request: ErasureRequest, cache: UserCache, gap_ms: int) -> None:
+    """Carries the request out; everything before it in its partition must have been stored already.
+
+    Raises `SinkUnavailable`.
+    """
+    user_id, message = request.user_id, request.message
+    erasures = sink.erasures([user_id])
+    place = (message.partition, message.offset)
+    done = next((erasure for erasure in erasures if (erasure.partition, erasure.offset) == place), None)
+    if done is None:
+        events = sink.stored_events([user_id])
+        epoch = users_from({user_id}, message.partition, events, erasures, gap_ms)[user_id].epoch
+        sink.command("erase_totals", user=user_id, partition=message.partition, offset=message.offset)
+        sink.command("erase_mark", user=user_id, partition=message.partition, offset=message.offset, epoch=epoch)
+    else:
+        epoch = done.epoch
+    sink.command("erase_events", user=user_id, epoch=epoch)
+    sink.command("erase_sessions", user=user_id, epoch=epoch)
+    cache.forget(user_id)

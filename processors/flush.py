@@ -1,0 +1,147 @@
+"""One flush: what makes every event count once. A crash between any two of its steps is harmless.
+
+1. decode the messages; 2. read from ClickHouse the users that are not cached; 3. insert the events whose ids are
+new, as one block; 4. insert the touched sessions, recomputed as absolute rows; 5. set poison aside. Only then does
+the caller acknowledge the messages. Whatever died in between is done again after redelivery: known ids are found,
+sessions are written once more, and the rows come out equal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from processors.cache import UserCache
+from processors.dead_letters import DeadLetter, DeadLetterLimit
+from processors.dedup import Outcome
+from processors.envelopes import ErasureRequest, EventBatch, Message, Poison, decode
+from processors.erasure import erase
+from processors.fold import Folded, fold, users_from
+from processors.settings import ProcessorSettings
+from processors.sink import RowsRefused, Sink
+
+
+class FoldFailed(Exception):
+    """The fold raised: a message is not what the decoder took it for."""
+
+
+@dataclass(slots=True)
+class FlushReport:
+    """What one flush did. `outcomes` counts events, `dead_letters` messages, `users_*` look-ups of the cache."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    erasures: int = 0
+    users_cached: int = 0
+    users_loaded: int = 0
+
+
+class Flusher:
+    """Does one flush after the other; not thread-safe, and blocking: it belongs in a thread of its own.
+
+    `set_aside` writes dead letters to Kafka and returns once they are acknowledged.
+    """
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        sink: Sink,
+        set_aside: Callable[[Sequence[DeadLetter]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._sink = sink
+        self._set_aside = set_aside
+        self._clock = clock
+        self._retention_ms = settings.retention_days * 86_400_000
+        self._gap_ms = settings.session_gap_seconds * 1000
+        self._limit = DeadLetterLimit(
+            settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_allowance
+        )
+
+    def flush(self, messages: Sequence[Message], caches: Mapping[int, UserCache]) -> FlushReport:
+        """Stores what the messages bring; `caches` holds one cache for each of their partitions.
+
+        Messages of one partition must come in the order of their offsets. When this raises, nothing may be
+        acknowledged: `SinkUnavailable` means try the same again, `TooManyDeadLetters` means stop.
+        """
+        report = FlushReport()
+        try:
+            self._run(messages, caches, report)
+        except Exception:
+            # Cached users may hold events that were never stored.
+            for cache in caches.values():
+                cache.clear()
+            raise
+        return report
+
+    def _run(self, messages: Sequence[Message], caches: Mapping[int, UserCache], report: FlushReport) -> None:
+        waiting: list[EventBatch] = []
+        for message in messages:
+            try:
+                request = decode(message)
+            except Poison as poison:
+                report.dead_letters.append(DeadLetter(message, str(poison)))
+                continue
+            if isinstance(request, ErasureRequest):
+                # What came before an erasure must be stored before it, to be erased.
+                self._store(waiting, caches, report)
+                waiting = []
+                erase(self._sink, request, caches[message.partition], self._gap_ms)
+                report.erasures += 1
+            else:
+                waiting.append(request)
+        self._store(waiting, caches, report)
+        self._limit.admit(len(messages), len(report.dead_letters))
+        if report.dead_letters:
+            self._set_aside(report.dead_letters)
+
+    def _store(self, batches: list[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> None:
+        """Stores a block; if its rows are refused, halves it until the message to blame is alone."""
+        if not batches:
+            return
+        try:
+            folded = self._store_block(batches, caches, report)
+        except (RowsRefused, FoldFailed) as error:
+            for cache in caches.values():
+                cache.clear()
+            if len(batches) == 1:
+                report.dead_letters.append(DeadLetter(batches[0].message, str(error)))
+                return
+            half = len(batches) // 2
+            self._store(batches[:half], caches, report)
+            self._store(batches[half:], caches, report)
+        else:
+            report.outcomes.update(folded.outcomes)
+
+    def _store_block(
+        self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport
+    ) -> Folded:
+        self._load(batches, caches, report)
+        oldest_ms = int(self._clock().timestamp() * 1000) - self._retention_ms
+        try:
+            folded = fold(batches, caches, oldest_ms, self._gap_ms)
+        except Exception as error:
+            raise FoldFailed(f"cannot be folded: {error!r}") from error
+        if folded.lines:
+            self._sink.insert_events(b"".join(folded.lines))
+        if folded.sessions:
+            self._sink.insert_sessions(folded.sessions)
+        return folded
+
+    def _load(self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> None:
+        wanted: defaultdict[int, set[str]] = defaultdict(set)
+        for batch in batches:
+            wanted[batch.message.partition].update([row.user_id for row in batch.rows])
+        missing = {partition: caches[partition].missing(users) for partition, users in wanted.items()}
+        unknown = set[str]().union(*missing.values())
+        report.users_loaded += len(unknown)
+        report.users_cached += sum(map(len, wanted.values())) - sum(map(len, missing.values()))
+        if not unknown:
+            return
+        erasures = self._sink.erasures(unknown)
+        events = self._sink.stored_events(unknown)
+        for partition, user_ids in missing.items():
+            for user_id, user in users_from(user_ids, partition, events, erasures, self._gap_ms).items():
+                caches[partition].put(user_id, user)

@@ -1,0 +1,102 @@
+"""Steps 2 to 4 of a flush, without I/O: which lines are new, and which sessions must be written."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from processors.cache import UserCache
+from processors.dedup import Outcome, User
+from processors.envelopes import EventBatch
+from processors.sink import StoredErasure, StoredEvent
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a block of envelopes comes to: event lines to insert, session rows to write, and the count of each
+    outcome."""
+
+    lines: list[bytes] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+
+
+def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], oldest_ms: int, gap_ms: int) -> Folded:
+    """Takes the batches, in the order of their offsets, into the cached users.
+
+    Every session touched is written, also by a redelivered event: the crash that caused the redelivery may have
+    come between its event and its session.
+    """
+    folded = Folded()
+    touched: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    for batch in batches:
+        _fold_batch(batch, caches[batch.message.partition], oldest_ms, gap_ms, folded, touched)
+    for (partition, user_id), session_ids in touched.items():
+        user = caches[partition][user_id]
+        for session_id in session_ids:
+            session = user.sessions.get(session_id)
+            if session is not None:
+                folded.sessions.append(session.row(user_id, session_id, user.epoch))
+    return folded
+
+
+def _fold_batch(
+    batch: EventBatch,
+    cache: UserCache,
+    oldest_ms: int,
+    gap_ms: int,
+    folded: Folded,
+    touched: defaultdict[tuple[int, str], set[str]],
+) -> None:
+    partition, offset = batch.message.partition, batch.message.offset
+    kept: defaultdict[int, list[int]] = defaultdict(list)
+    added: set[tuple[str, str]] = set()
+    for index, row in enumerate(batch.rows):
+        user = cache[row.user_id]
+        outcome = user.add(row, offset, oldest_ms, gap_ms)
+        if outcome is Outcome.STORED:
+            kept[user.epoch].append(index)
+            added.add((row.user_id, row.event_id))
+            touched[partition, row.user_id].add(row.session_id)
+        elif outcome is Outcome.REDELIVERED:
+            if (row.user_id, row.event_id) in added:
+                outcome = Outcome.DUPLICATE
+            else:
+                touched[partition, row.user_id].add(row.session_id)
+        folded.outcomes[outcome] += 1
+    for user_id, events in Counter(user_id for user_id, _ in added).items():
+        cache.grew(user_id, events)
+    for epoch, indices in kept.items():
+        everything = len(indices) == len(batch.rows)
+        folded.lines.append(batch.stored_lines(None if everything else indices, epoch))
+
+
+def users_from(
+    user_ids: set[str],
+    partition: int,
+    events: Sequence[StoredEvent],
+    erasures: Sequence[StoredErasure],
+    gap_ms: int,
+) -> dict[str, User]:
+    """The users as ClickHouse knows them; `events` may hold other users, and copies of one event."""
+    users = {user_id: User() for user_id in user_ids}
+    for erasure in erasures:
+        user = users.get(erasure.user_id)
+        if user is not None:
+            user.epoch = max(user.epoch, erasure.epoch + 1)
+            if erasure.partition == partition:
+                user.erased_through = max(user.erased_through, erasure.offset)
+    for event in events:
+        # The note of an erasure goes after a month, what came after it stays.
+        user = users.get(event.user_id)
+        if user is not None:
+            user.epoch = max(user.epoch, event.epoch)
+    for event in events:
+        user = users.get(event.user_id)
+        if user is not None and event.epoch == user.epoch and event.event_id not in user.ids:
+            user.remember(
+                event.event_id, event.session_id, event.at_ms, event.action, event.label, event.offset, gap_ms
+            )
+    return users

@@ -1,0 +1,109 @@
+"""Whether a processor still does its work, answered over HTTP from a thread of its own.
+
+Outside of Faust and of the event loop, so that a wedged loop is reported instead of hidden by its own silence.
+`/healthz` says whether a restart would help, `/readyz` whether the work goes on, `/metrics` the series.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Health:
+    """What the flush loop last said of itself; written by the loop, read by any thread.
+
+    Times are monotonic seconds. A loop that waits for ClickHouse still beats; one that is stuck does not.
+    """
+
+    def __init__(self, clock: Callable[[], float], heartbeat_seconds: float) -> None:
+        self._clock = clock
+        self._limit = heartbeat_seconds
+        self._beat = clock()
+        self._stalled: str | None = None
+        self._waiting_for: str | None = "the first assignment of partitions"
+
+    def beat(self) -> None:
+        """The loop made a step."""
+        self._beat = self._clock()
+
+    def going(self) -> None:
+        """The work goes on."""
+        self.beat()
+        self._waiting_for = None
+
+    def waiting(self, reason: str) -> None:
+        """The loop lives but cannot go on, and a restart would not help."""
+        self.beat()
+        self._waiting_for = reason
+
+    def commits_stalled(self, reason: str | None) -> None:
+        """Commits stand still although there is work (`None`: they do not); only a restart helps."""
+        self._stalled = reason
+
+    @property
+    def sickness(self) -> str | None:
+        """Why the processor should be restarted; `None` if it should not."""
+        silence = self._clock() - self._beat
+        if silence > self._limit:
+            return f"the flush loop has been silent for {silence:.0f} s"
+        return self._stalled
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why the work does not go on; `None` if it does."""
+        return self.sickness or self._waiting_for
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A probe every few seconds is not news."""
+
+
+class HealthServer:
+    """Serves `/healthz`, `/readyz` and `/metrics` until closed."""
+
+    def __init__(self, health: Health, registry: CollectorRegistry, host: str, port: int) -> None:
+        """Raises `OSError` if the address is taken."""
+        self._server: WSGIServer = make_server(host, port, _app(health, registry), handler_class=_QuietHandler)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering and frees the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _app(health: Health, registry: CollectorRegistry) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start_response)
+        if path == "/healthz":
+            return _say(health.sickness, start_response)
+        if path == "/readyz":
+            return _say(health.hindrance, start_response)
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"there are /healthz, /readyz and /metrics\n"]
+
+    return answer
+
+
+def _say(trouble: str | None, start_response: StartResponse) -> Iterable[bytes]:
+    status = "200 OK" if trouble is None else "503 Service Unavailable"
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{trouble or 'ok'}\n".encode()]

@@ -1,0 +1,169 @@
+"""The flush loop: takes messages, flushes them in a thread, acknowledges them. It never drops one.
+
+When ClickHouse or Kafka does not take a flush the same messages are tried again, slower and slower, while the full
+inbox holds the consumer back; nothing is acknowledged meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from processors.dead_letters import TooManyDeadLetters
+from processors.flush import Flusher, FlushReport
+from processors.health import Health
+from processors.inbox import Delivery, Inbox
+from processors.metrics import ProcessorMetrics
+from processors.retention import close_days
+from processors.settings import ProcessorSettings
+from processors.sink import Sink, SinkUnavailable
+
+log = logging.getLogger(__name__)
+
+_FIRST_RETRY_SECONDS = 0.2
+_LAST_RETRY_SECONDS = 5.0
+
+
+class SetAsideFailed(Exception):
+    """Kafka did not acknowledge a dead letter. Try again later."""
+
+
+class FlushLoop:
+    """Runs until `stop`; one flush at a time, on a thread of its own.
+
+    `clock` gives the wall clock (UTC) for retention.
+    """
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        inbox: Inbox,
+        flusher: Flusher,
+        sink: Sink,
+        health: Health,
+        metrics: ProcessorMetrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._flusher = flusher
+        self._sink = sink
+        self._health = health
+        self._metrics = metrics
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flush")
+        self._stopping = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._next_retention_check = 0.0
+        self.in_flight_since: float | None = None
+
+    async def run(self) -> None:
+        """Flushes until stopped and the inbox is empty, or until stopped and a flush fails."""
+        try:
+            while not (self._stopping.is_set() and self._inbox.oldest is None):
+                self._health.going()
+                await self._close_days()
+                deliveries = await self._take()
+                if deliveries and not await self._flush(deliveries):
+                    return
+        finally:
+            self._finished.set()
+
+    async def stop(self, grace_seconds: float) -> bool:
+        """Flushes what was read and ends the loop; says whether that was done within the grace."""
+        self._stopping.set()
+        self._inbox.close()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._finished.wait()
+        except TimeoutError:
+            return False
+        self._thread.shutdown(wait=False)
+        return True
+
+    async def _take(self) -> list[Delivery]:
+        """The next messages; an idle loop still beats."""
+        beat_seconds = self._settings.heartbeat_seconds / 4
+        while True:
+            take = asyncio.ensure_future(self._inbox.take())
+            done, _ = await asyncio.wait({take}, timeout=beat_seconds)
+            if done:
+                return take.result()
+            take.cancel()
+            self._health.going()
+            await self._close_days()
+
+    async def _flush(self, deliveries: list[Delivery]) -> bool:
+        """Flushes and acknowledges; `False` if told to stop before that was done."""
+        self.in_flight_since = deliveries[0].arrived
+        retry_seconds = _FIRST_RETRY_SECONDS
+        while True:
+            started = time.monotonic()
+            try:
+                report = await self._in_thread(deliveries)
+            except (SinkUnavailable, SetAsideFailed) as error:
+                self._metrics.flush_failures.inc()
+                self._health.waiting(f"a flush is tried again: {error}")
+                log.warning("flush failed messages=%d retry_in=%.1fs: %s", len(deliveries), retry_seconds, error)
+            except TooManyDeadLetters as error:
+                retry_seconds = _LAST_RETRY_SECONDS
+                self._health.waiting(str(error))
+                log.error("halted messages=%d: %s", len(deliveries), error)
+            else:
+                break
+            if await self._told_to_stop(retry_seconds):
+                return False
+            retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
+            deliveries = [delivery for delivery in deliveries if not delivery.ownership.lost]
+            if not deliveries:
+                self.in_flight_since = None
+                return True
+        for delivery in deliveries:
+            delivery.acknowledge()
+        self._metrics.flushed(report, len(deliveries), time.monotonic() - started)
+        for letter in report.dead_letters:
+            message = letter.message
+            log.error("dead letter partition=%d offset=%d: %s", message.partition, message.offset, letter.reason)
+        self._shrink()
+        self.in_flight_since = None
+        return True
+
+    async def _in_thread(self, deliveries: list[Delivery]) -> FlushReport:
+        caches = {delivery.message.partition: delivery.ownership.cache for delivery in deliveries}
+        messages = [delivery.message for delivery in deliveries]
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._flusher.flush, messages, caches)
+
+    async def _told_to_stop(self, within_seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(within_seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _close_days(self) -> None:
+        """Looks for days to close, now and then; a failure waits for the next time."""
+        now = time.monotonic()
+        if now < self._next_retention_check or self._stopping.is_set():
+            return
+        self._next_retention_check = now + self._settings.retention_check_seconds
+        try:
+            closed = await asyncio.get_running_loop().run_in_executor(
+                self._thread, close_days, self._sink, self._clock(), self._settings.retention_days
+            )
+        except SinkUnavailable as error:
+            self._next_retention_check = now + _LAST_RETRY_SECONDS
+            log.warning("days not closed: %s", error)
+        else:
+            if closed:
+                log.info("days closed: %s", ", ".join(closed))
+
+    def _shrink(self) -> None:
+        owned = self._inbox.owned.values()
+        for ownership in owned:
+            ownership.cache.shrink(self._settings.cache_events // len(owned))
+        self._metrics.cached_events.set(sum(ownership.cache.events for ownership in owned))

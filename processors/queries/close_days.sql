@@ -1,0 +1,10 @@
+-- Sums the sessions that ended on each day up to {day} and are still shown one by one. With this insert the view
+-- sessions stops showing them and the view lifetime counts the sums instead, in the same moment.
+INSERT INTO totals_data
+    (source, closed_day, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
+SELECT
+    'day', toDate(last_event_at) AS ended_on, 0, 0, count(), sum(study_ms), sum(events),
+    {counter_sums}, CAST(sumMap(maestros), 'Map(String, UInt64)')
+FROM sessions
+WHERE toDate(last_event_at) <= '{day}'
+GROUP BY ended_on

@@ -1,0 +1,1 @@
+DELETE FROM sessions_data WHERE toDate(last_event_at) <= '{day}'

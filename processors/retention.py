@@ -1,0 +1,34 @@
+"""Closing days: what leaves retention lives on in the sums since the beginning.
+
+A day is closed once nothing of it can arrive any more: older events are refused by gateway and fold, and
+`GRACE_DAYS` later also the sessions that began on it have ended. Every step can be done again, by any processor.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from processors.sink import Sink
+
+GRACE_DAYS = 2
+
+
+def last_closable_day(now: datetime, retention_days: int) -> date:
+    """The newest day that lies wholly before retention and the grace after it."""
+    return (now - timedelta(days=retention_days + GRACE_DAYS)).date() - timedelta(days=1)
+
+
+def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
+    """Sums up and drops every day that can be closed; returns the days of events dropped.
+
+    1. the sums are inserted, and from then on the views show them instead of the sessions; 2. the partitions of
+    events are dropped; 3. the sessions are deleted. Raises `SinkUnavailable`.
+    """
+    day = last_closable_day(now, retention_days).isoformat()
+    sink.command("close_days", day=day)
+    closed = sink.lines("closed_partitions", day=day)
+    for partition in closed:
+        sink.drop_partition(partition)
+    if sink.lines("closed_sessions", day=day) != ["0"]:
+        sink.command("drop_closed_sessions", day=day)
+    return closed

@@ -1,0 +1,171 @@
+"""ClickHouse as the processors see it: rows in, a user's rows out. It knows SQL and errors, and holds no rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from processors.queries import sql
+from processors.settings import ProcessorSettings
+
+# Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
+_ROW_ERRORS = {
+    6,  # CANNOT_PARSE_TEXT
+    26,  # CANNOT_PARSE_QUOTED_STRING
+    27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    33,  # CANNOT_READ_ALL_DATA
+    38,  # CANNOT_PARSE_DATE
+    41,  # CANNOT_PARSE_DATETIME
+    53,  # TYPE_MISMATCH
+    69,  # ARGUMENT_OUT_OF_BOUND
+    72,  # CANNOT_PARSE_NUMBER
+    117,  # INCORRECT_DATA
+    321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    376,  # CANNOT_PARSE_UUID
+}
+
+_INSERT_SETTINGS = {
+    "date_time_input_format": "best_effort",
+    "input_format_skip_unknown_fields": 1,
+    "max_partitions_per_insert_block": 0,
+}
+_USERS_PER_QUERY = 2000
+
+
+class SinkUnavailable(Exception):
+    """ClickHouse did not do what was asked, or nobody knows whether it did. Try again later."""
+
+
+class RowsRefused(Exception):
+    """ClickHouse cannot read the rows. Trying again is of no use."""
+
+
+class StoredEvent(NamedTuple):
+    """One row of `events_data`, as far as the fold needs it."""
+
+    user_id: str
+    epoch: int
+    event_id: str
+    session_id: str
+    action: str
+    label: str
+    at_ms: int
+    offset: int
+
+
+class StoredErasure(NamedTuple):
+    """One row of `erasures_data`."""
+
+    user_id: str
+    partition: int
+    offset: int
+    epoch: int
+
+
+_decode_events = msgspec.json.Decoder(StoredEvent).decode_lines
+_decode_erasures = msgspec.json.Decoder(StoredErasure).decode_lines
+_encoder = msgspec.json.Encoder()
+
+
+class Sink:
+    """Connects when first used and again after any error. Every method blocks; call it from a thread.
+
+    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`.
+    """
+
+    def __init__(self, settings: ProcessorSettings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    def close(self) -> None:
+        """Ends the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def stored_events(self, user_ids: Iterable[str]) -> list[StoredEvent]:
+        """Every stored event of the users, by offset; an event may stand there twice."""
+        return [
+            event
+            for users in _chunks(sorted(user_ids))
+            for event in _decode_events(self._query(sql("stored_events"), users=_quoted(users)))
+        ]
+
+    def erasures(self, user_ids: Iterable[str]) -> list[StoredErasure]:
+        """Every erasure that was carried out for the users."""
+        return [
+            erasure
+            for users in _chunks(sorted(user_ids))
+            for erasure in _decode_erasures(self._query(sql("erasures"), users=_quoted(users)))
+        ]
+
+    def insert_events(self, lines: bytes) -> None:
+        """Stores events: JSON rows of `events_data`, one a line, as one block."""
+        self._insert("events_data", lines)
+
+    def insert_sessions(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Stores sessions: the absolute values of `sessions_data`, as one block."""
+        self._insert("sessions_data", _encoder.encode_lines(rows))
+
+    def command(self, name: str, **values: str | int) -> None:
+        """Runs the statement `queries/NAME.sql`. Values must be numbers or ids checked before."""
+        self._query(sql(name), **values)
+
+    def lines(self, name: str, **values: str | int) -> list[str]:
+        """The lines that the query `queries/NAME.sql` answers with."""
+        return self._query(sql(name), **values).decode().splitlines()
+
+    def drop_partition(self, partition: str) -> None:
+        """Drops one day of events."""
+        self._query("ALTER TABLE events_data DROP PARTITION {partition}", partition=f"'{partition}'")
+
+    def _query(self, text: str, **values: str | int) -> bytes:
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", str(value))
+        try:
+            return self._connected().raw_query(text)
+        except (ClickHouseError, OSError) as error:
+            self.close()
+            raise SinkUnavailable(str(error)) from error
+
+    def _insert(self, table: str, lines: bytes) -> None:
+        try:
+            self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=_INSERT_SETTINGS)
+        except ClickHouseError as error:
+            self.close()
+            if getattr(error, "code", None) in _ROW_ERRORS:
+                raise RowsRefused(str(error)) from error
+            raise SinkUnavailable(str(error)) from error
+        except OSError as error:
+            self.close()
+            raise SinkUnavailable(str(error)) from error
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            settings = self._settings
+            self._client = clickhouse_connect.get_client(
+                host=settings.clickhouse_host,
+                port=settings.clickhouse_port,
+                username=settings.clickhouse_user,
+                password=settings.clickhouse_password.get_secret_value(),
+                secure=settings.clickhouse_secure,
+                database=settings.clickhouse_database,
+                autogenerate_session_id=False,
+                connect_timeout=5,
+                send_receive_timeout=60,
+                compress=False,
+            )
+        return self._client
+
+
+def _chunks(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + _USERS_PER_QUERY] for start in range(0, len(ids), _USERS_PER_QUERY))
+
+
+def _quoted(ids: list[str]) -> str:
+    return ",".join([f"'{user_id}'" for user_id in ids])
