@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HOST = "127.0.0.1"
+from infra.local.ports import HOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,9 +95,7 @@ class Engine:
         try:
             _prepare(connection, statement)
             if statement.data_format is None:
-                result = connection.query(
-                    statement.sql, statement.output_format, params=dict(statement.parameters)
-                )
+                result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
                 body = result.bytes()
             else:
                 result = _insert(connection, statement.sql, statement.data_format, statement.data)
@@ -137,9 +135,7 @@ def _prepare(connection: _Connection, statement: Statement) -> None:
     for name in settings:
         if not _NAME.match(name):
             raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting {_quoted(name, chr(39))}")
-    connection.query(
-        "SET " + ", ".join(f"{name} = {_quoted(value, chr(39))}" for name, value in settings.items())
-    )
+    connection.query("SET " + ", ".join(f"{name} = {_quoted(value, chr(39))}" for name, value in settings.items()))
 
 
 def _create_external(connection: _Connection, table: ExternalTable) -> None:

@@ -24,11 +24,12 @@ import uvicorn
 from infra.local.clickhouse_engine import Answer, DataDirInUseError, Engine
 from infra.local.clickhouse_errors import ClickHouseError
 from infra.local.clickhouse_request import Statement, read_statement
+from infra.local.ports import HOST
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-HOST = "127.0.0.1"
+
 THREADS_PER_LANE = 8
 """Statements at once in each lane; inserts have a lane of their own, so no slow query holds them up."""
 KEEP_ALIVE_SECONDS = 3600
@@ -58,9 +59,7 @@ class ClickHouseHttp:
         body = await _read_body(receive)
         if body is None:
             return
-        is_probe = scope["path"] == "/ping" or (
-            scope["path"] == "/" and not scope["query_string"] and not body
-        )
+        is_probe = scope["path"] == "/ping" or (scope["path"] == "/" and not scope["query_string"] and not body)
         if is_probe:
             await _respond(send, 200, b"Ok.\n", {"content-type": "text/html; charset=UTF-8"})
         elif scope["path"] != "/":
@@ -166,9 +165,7 @@ def serve(data_dir: Path, port: int, user: str | None = None, password: str = ""
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="clickhouse_server", description=__doc__)
-    parser.add_argument(
-        "--data-dir", type=Path, required=True, help="where the tables live, kept between runs"
-    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="where the tables live, kept between runs")
     parser.add_argument("--port", type=int, default=8123, help="HTTP port on 127.0.0.1")
     parser.add_argument("--user", help="require this user name")
     parser.add_argument("--password", default="", help="the required user's password")

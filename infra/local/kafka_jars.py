@@ -112,9 +112,7 @@ def _sha256(path: Path) -> str:
 def resolve_lock() -> str:
     """A new lock file's text: ROOTS and all they need at run time, as Maven resolves them now."""
     context = _maven()
-    roots, transitive = context.resolver.resolve(
-        [context.create_dependency(Coordinate.parse(root)) for root in ROOTS]
-    )
+    roots, transitive = context.resolver.resolve([context.create_dependency(Coordinate.parse(root)) for root in ROOTS])
     needed = [*roots, *(found for found in transitive if found.scope in ("compile", "runtime"))]
     lines = []
     for artifact in (dependency.artifact for dependency in needed):

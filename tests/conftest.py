@@ -1,0 +1,96 @@
+"""Real servers for the tests, and the markers by folder.
+
+Kafka and ClickHouse come from the environment if named there (`CONVERGIO_TEST_KAFKA`,
+`CONVERGIO_TEST_CLICKHOUSE`, each host:port), else from testcontainers where a Docker daemon answers, else the
+embedded ones of `infra.local` are started. Each starts when the first test asks for it and stops at the end.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.servers import ClickHouseAddress, clickhouse_server, kafka_server, server_source
+
+MARKER_BY_FOLDER = {
+    "unit": "unit",
+    "contract": "contract",
+    "integration": "integration",
+    "e2e": "e2e",
+    "faults": "fault",
+}
+
+
+def pytest_report_header() -> list[str]:
+    return [f"kafka: {server_source('kafka')}", f"clickhouse: {server_source('clickhouse')}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        marker = MARKER_BY_FOLDER.get(item.path.relative_to(tests).parts[0])
+        if marker is not None:
+            item.add_marker(marker)
+
+
+@pytest.fixture(scope="session")
+async def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """host:port of a real Kafka, shared by the session: use topics and groups of your own."""
+    async with kafka_server(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+async def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ClickHouseAddress]:
+    """A real ClickHouse, shared by the session: use a `database` of your own."""
+    async with clickhouse_server(tmp_path_factory.mktemp("clickhouse")) as address:
+        yield address
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Begins the names of this test's topics and consumer groups, and of no other's."""
+    return f"test-{uuid.uuid4().hex[:12]}-"
+
+
+@pytest.fixture
+def unique_topic(topic_prefix: str) -> str:
+    """A topic name no other test uses; `make_topic` creates topics."""
+    return f"{topic_prefix}topic"
+
+
+MakeTopic = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+async def make_topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[MakeTopic]:
+    """`await make_topic(name="topic", partitions=1, **configs)` creates one and returns its prefixed name."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    made: list[str] = []
+
+    async def make(name: str = "topic", partitions: int = 1, **configs: str) -> str:
+        topic = topic_prefix + name
+        options = {key.replace("_", "."): value for key, value in configs.items()}
+        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=options)])
+        made.append(topic)
+        return topic
+
+    yield make
+    if made:
+        await admin.delete_topics(made)
+    await admin.close()
+
+
+@pytest.fixture
+def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
+    """A database name of this test's own. It is not created; whatever it became is dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
+        client.command(f"DROP DATABASE IF EXISTS {name} SYNC")

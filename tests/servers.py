@@ -1,0 +1,160 @@
+"""Where the tests' Kafka and ClickHouse come from: the environment, Docker, or processes of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import docker  # type: ignore[import-untyped]
+from docker.errors import DockerException  # type: ignore[import-untyped]
+from testcontainers.community.clickhouse import ClickHouseContainer
+from testcontainers.community.kafka import KafkaContainer
+
+from infra.local.clickhouse import LocalClickHouse
+from infra.local.kafka import LocalKafka
+from infra.local.kafka_jars import KAFKA_VERSION
+from infra.local.orphans import die_with_parent
+from infra.local.ports import free_ports
+
+Server = Literal["kafka", "clickhouse"]
+
+KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.1"
+CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:25.8"
+START_SECONDS = 120.0
+STOP_SECONDS = 20.0
+
+
+class ClientOptions(TypedDict):
+    host: str
+    port: int
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseAddress:
+    host: str
+    port: int
+    """Of the HTTP interface."""
+    username: str = "default"
+    password: str = ""
+
+    @property
+    def client_options(self) -> ClientOptions:
+        """Keyword arguments of clickhouse_connect.get_client and get_async_client."""
+        return ClientOptions(host=self.host, port=self.port, username=self.username, password=self.password)
+
+
+def given_address(server: Server) -> str | None:
+    return os.environ.get(f"CONVERGIO_TEST_{server.upper()}")
+
+
+@cache
+def docker_answers() -> bool:
+    try:
+        return bool(docker.from_env(timeout=2).ping())
+    except (DockerException, OSError):
+        return False
+
+
+def server_source(server: Server) -> str:
+    """For people: which kind of server the tests will use."""
+    given = given_address(server)
+    if given:
+        return f"{given} (CONVERGIO_TEST_{server.upper()})"
+    if docker_answers():
+        return f"testcontainers, {KAFKA_IMAGE if server == 'kafka' else CLICKHOUSE_IMAGE}"
+    return f"embedded, Apache Kafka {KAFKA_VERSION}" if server == "kafka" else "embedded, chDB"
+
+
+@asynccontextmanager
+async def kafka_server(data_dir: Path) -> AsyncIterator[str]:
+    """bootstrap servers, for as long as the context lasts."""
+    given = given_address("kafka")
+    if given:
+        yield given
+    elif docker_answers():
+        container = KafkaContainer(KAFKA_IMAGE).with_kraft()
+        await asyncio.to_thread(container.start)
+        try:
+            yield container.get_bootstrap_server()
+        finally:
+            await asyncio.to_thread(container.stop)
+    else:
+        port, controller_port = free_ports(2)
+        kafka = LocalKafka(data_dir, port, controller_port=controller_port)
+        (command,) = (await asyncio.to_thread(kafka.commands)).values()
+        async with running(command, data_dir / "kafka.log", kafka.is_ready):
+            yield kafka.bootstrap
+
+
+@asynccontextmanager
+async def clickhouse_server(data_dir: Path) -> AsyncIterator[ClickHouseAddress]:
+    """A ClickHouse, for as long as the context lasts."""
+    given = given_address("clickhouse")
+    if given:
+        host, _, port = given.rpartition(":")
+        yield ClickHouseAddress(host, int(port))
+    elif docker_answers():
+        container = ClickHouseContainer(CLICKHOUSE_IMAGE, port=8123)
+        await asyncio.to_thread(container.start)
+        try:
+            yield ClickHouseAddress(
+                container.get_container_host_ip(),
+                int(container.get_exposed_port(8123)),
+                container.username,
+                container.password,
+            )
+        finally:
+            await asyncio.to_thread(container.stop)
+    else:
+        (local_port,) = free_ports(1)
+        engine = LocalClickHouse(data_dir, local_port)
+        async with running(engine.command(), data_dir / "clickhouse.log", lambda: answers(engine.ping_url)):
+            yield ClickHouseAddress("127.0.0.1", local_port)
+
+
+async def answers(url: str) -> bool:
+    """Whether a GET is answered with a success."""
+
+    def get() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    return await asyncio.to_thread(get)
+
+
+@asynccontextmanager
+async def running(command: list[str], log: Path, is_ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    """A process that is ready, and is stopped at the end. Fails with the end of its log if it never is."""
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent()
+        )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not await is_ready():
+                if process.returncode is not None:
+                    tail = log.read_text()[-2000:]  # noqa: ASYNC240 - the test run is over anyway
+                    raise RuntimeError(f"{command[0]} ended with {process.returncode}: {tail}")
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
