@@ -1,0 +1,214 @@
+"""Puts the gateway together: the hot route in front, FastAPI for everything else."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ingest.access import OperatorToken, Origins, WriteKeys
+from ingest.body import BodyReader, Receive
+from ingest.budget import ByteBudget
+from ingest.envelope import Timing
+from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
+from ingest.health_routes import health_routes
+from ingest.identity import Cookies
+from ingest.kafka import client_options
+from ingest.limits import TokenBuckets
+from ingest.metrics import GatewayMetrics
+from ingest.openapi import document
+from ingest.problems import Headers, Problem
+from ingest.producer import Options, Producer
+from ingest.proxies import Peers
+from ingest.settings import GatewaySettings
+from ingest.user_routes import CONSENT_PATH, ME_PATH, user_routes
+
+log = logging.getLogger(__name__)
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
+
+LONGEST_RETENTION_DAYS: Final = 365_000
+
+USER_METHODS: Final = {ME_PATH: b"DELETE, OPTIONS", CONSENT_PATH: b"POST, OPTIONS"}
+
+
+def create_app(settings: GatewaySettings) -> App:
+    """The gateway as an ASGI application with lifespan; start it with `serve`, or any ASGI server.
+
+    Raises ValueError for settings that contradict each other.
+    """
+    metrics = GatewayMetrics()
+    budget = ByteBudget(settings.max_inflight_bytes, settings.retry_after_seconds)
+    compression = None if settings.kafka_compression == "none" else settings.kafka_compression
+    producer = Producer(
+        Options(
+            topic=settings.events_topic,
+            client=client_options(settings),
+            ack_timeout_seconds=settings.ack_timeout_seconds,
+            linger_ms=settings.kafka_linger_ms,
+            compression=compression,
+            retry_after=settings.retry_after_seconds,
+        ),
+        budget,
+        observe_acknowledgement=metrics.acknowledged,
+        count_replacement=metrics.producer_replaced,
+    )
+    metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready)
+    peers = Peers(settings.trusted_proxies)
+    cookies = Cookies(secure=settings.cookie_secure, max_age_days=settings.cookie_max_age_days, peers=peers)
+    origins = Origins(settings.allowed_origins)
+    address_limit = TokenBuckets(
+        rate=settings.address_requests_per_second,
+        burst=settings.address_requests_burst,
+        entries=settings.rate_limit_entries,
+        clock=time.monotonic,
+    )
+    user_limit = TokenBuckets(
+        rate=settings.user_events_per_second,
+        burst=settings.user_events_burst,
+        entries=settings.rate_limit_entries,
+        clock=time.monotonic,
+    )
+    events = EventsRoute(
+        origins=origins,
+        write_keys=WriteKeys(settings.write_keys),
+        peers=peers,
+        address_limit=address_limit if settings.rate_limit_enabled else None,
+        user_limit=user_limit if settings.rate_limit_enabled else None,
+        bodies=BodyReader(
+            max_body_bytes=settings.max_body_bytes,
+            max_inflated_bytes=settings.max_inflated_bytes,
+            stall_seconds=settings.body_stall_seconds,
+            total_seconds=settings.body_total_seconds,
+            budget=budget,
+        ),
+        respect_gpc=settings.respect_gpc,
+        cookies=cookies,
+        timing=Timing(
+            skew_tolerance=timedelta(seconds=settings.clock_skew_tolerance_seconds),
+            retention=timedelta(days=min(settings.retention_days, LONGEST_RETENTION_DAYS)),
+        ),
+        producer=producer,
+        metrics=metrics,
+        now=utc_now,
+    )
+    rest = _fastapi(settings, producer, metrics, cookies)
+    return _Front(events, rest, origins)
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class _Front:
+    """Sends the hot path to its route and all else to FastAPI, with the same rules for origins."""
+
+    def __init__(self, events: EventsRoute, rest: FastAPI, origins: Origins) -> None:
+        self._events = events
+        self._rest = rest
+        self._origins = origins
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Plain functions that return the awaitable: a layer less on the stack of every request.
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path == EVENTS_PATH:
+                return self._events(scope, receive, send)
+            if path in USER_METHODS:
+                return self._guarded(scope, receive, send, USER_METHODS[path])
+        return self._rest(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, methods: bytes) -> None:
+        headers = dict(scope["headers"])
+        try:
+            if scope["method"] == "OPTIONS":
+                cors = self._origins.preflight(headers, methods)
+                await _send_answer(send, 204, [(b"allow", methods), *cors], b"")
+                return
+            cors = self._origins.admit(headers)
+        except Problem as problem:
+            await _send_answer(send, problem.status, *problem.answer())
+            return
+
+        async def send_with_cors(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *cors]
+            await send(message)
+
+        await self._rest(scope, receive, send_with_cors if cors else send)
+
+
+async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetrics, cookies: Cookies) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        producer.start()
+        yield
+        await producer.close()
+
+    app = FastAPI(
+        title="Convergio telemetry gateway",
+        version=version("convergio-telemetry"),
+        summary="Takes batches of events; what it answers 202 is stored.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.include_router(
+        user_routes(operator=OperatorToken(settings.operator_token), cookies=cookies, producer=producer, now=utc_now)
+    )
+    app.include_router(health_routes(producer=producer, metrics=metrics, retry_after=settings.retry_after_seconds))
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unexpected)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _response(problem: Problem) -> Response:
+    headers, body = problem.answer()
+    response = Response(body, status_code=problem.status)
+    response.raw_headers = headers
+    return response
+
+
+async def _answer_problem(_: Request, failure: Exception) -> Response:
+    assert isinstance(failure, Problem)
+    return _response(failure)
+
+
+async def _answer_invalid(_: Request, failure: Exception) -> Response:
+    assert isinstance(failure, RequestValidationError)
+    first = failure.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    kind = first["type"]
+    return _response(Problem("not-json" if kind == "json_invalid" else "wrong-shape", f"{first['msg']} - at {place}"))
+
+
+async def _answer_http(_: Request, failure: Exception) -> Response:
+    assert isinstance(failure, HTTPException)
+    allow = (failure.headers or {}).get("allow") or (failure.headers or {}).get("Allow")
+    if failure.status_code == 405 and allow:
+        return _response(Problem("method-not-allowed", f"Use {allow} here.", headers=((b"allow", allow.encode()),)))
+    if failure.status_code == 404:
+        return _response(Problem("not-found", "The gateway's routes are listed at /docs."))
+    return _response(Problem("wrong-shape", str(failure.detail)))
+
+
+async def _answer_unexpected(_: Request, failure: Exception) -> Response:
+    log.error("request failed", exc_info=failure)
+    return _response(Problem("internal", "The gateway failed on this request; try again later."))

@@ -1,0 +1,35 @@
+"""`/healthz`, `/readyz` and the gateway's own `/metrics`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import choose_encoder
+
+from ingest.metrics import GatewayMetrics
+from ingest.problems import Problem
+from ingest.producer import Producer
+
+
+def health_routes(*, producer: Producer, metrics: GatewayMetrics, retry_after: int) -> APIRouter:
+    """The routes that operators and load balancers ask."""
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> dict[str, str]:
+        """Always 200: a process that cannot answer does not answer."""
+        return {"status": "alive"}
+
+    @routes.get("/readyz", summary="Whether to send requests here", responses={503: {"description": "Not now"}})
+    async def readyz() -> dict[str, str]:
+        """200 while Kafka is connected and the gateway is not shutting down, else 503."""
+        if not producer.ready:
+            raise Problem("kafka-unavailable", "Kafka is not connected or does not answer.", retry_after=retry_after)
+        return {"status": "ready"}
+
+    @routes.get("/metrics", summary="The gateway's own metrics", response_class=Response)
+    async def scrape(request: Request) -> Response:
+        """Prometheus text format, or OpenMetrics when asked for; `ingest/metrics.py` lists them."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics.registry), headers={"content-type": content_type})
+
+    return routes

@@ -1,0 +1,127 @@
+"""Runs the gateway: uvicorn, made ready for a rolling restart.
+
+On SIGTERM (or Ctrl-C): `/readyz` says 503 and every answer closes its connection; after the drain delay the
+listener closes; requests under way are answered; the producer is flushed; the process exits with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Awaitable
+from socket import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from ingest.app import App, create_app
+from ingest.body import Receive
+from ingest.events_route import Scope, Send
+from ingest.logs import configure
+from ingest.problems import Problem
+from ingest.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+LAST_CALL_SECONDS: Final = 0.2
+"""Time given, once the listener is closed, to requests already on their way over open connections."""
+
+SHUTDOWN_MARGIN_SECONDS: Final = 5.0
+
+
+class Draining:
+    """Any ASGI application, and while shutting down: not ready, and no connection is kept."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.active = False
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if not self.active or scope["type"] != "http":
+            return self._app(scope, receive, send)
+        return self._drain(scope, receive, send)
+
+    async def _drain(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_close(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        if scope["path"] == "/readyz":
+            problem = Problem("draining", "The gateway is shutting down; use another one.", retry_after=1)
+            headers, body = problem.answer()
+            await send_and_close({"type": "http.response.start", "status": problem.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await self._app(scope, receive, send_and_close)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with a drain before its shutdown, and 0 as the end of an ordinary stop."""
+
+    def __init__(self, config: uvicorn.Config, draining: Draining, delay: float) -> None:
+        super().__init__(config)
+        self._draining = draining
+        self._delay = delay
+        self._drained_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The signal handler. A second Ctrl-C ends at once, without waiting for anyone."""
+        # Signals are not kept for later: uvicorn would raise them again, and the exit code would not be 0.
+        if self._draining.active and sig == signal.SIGINT:
+            self.force_exit = self.should_exit = True
+            return
+        self._draining.active = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; true ends the main loop."""
+        if self._draining.active:
+            now = asyncio.get_running_loop().time()
+            if self._drained_at is None:
+                self._drained_at = now + self._delay
+                log.info("draining", extra={"seconds": self._delay})
+            if now >= self._drained_at:
+                self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Closes the listener, gives requests on their way a moment, then ends as uvicorn does."""
+        for server in self.servers:
+            server.close()
+        if not self.force_exit:
+            await asyncio.sleep(LAST_CALL_SECONDS)
+        await super().shutdown(sockets)
+        log.info("stopped")
+
+
+def serve(settings: GatewaySettings, app: App | None = None) -> None:
+    """Runs until SIGTERM or Ctrl-C and returns once everything is answered and flushed.
+
+    `app` is the gateway by default; a composition that holds it may be given. Exits with 3 when the address is
+    taken.
+    """
+    configure(settings.log_level)
+    draining = Draining(create_app(settings) if app is None else app)
+    config = uvicorn.Config(
+        draining,
+        host=settings.ingest_host,
+        port=settings.ingest_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=int(settings.ack_timeout_seconds + SHUTDOWN_MARGIN_SECONDS),
+    )
+    # What is loaded by now stays; and requests make no cycles, so looking for some is rarely worth it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    _Server(config, draining, settings.drain_delay_seconds).run()

@@ -1,0 +1,116 @@
+"""Every setting of the gateway: its meaning, unit, default and bounds."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from schemas.events import MAX_EVENTS_PER_BATCH
+from schemas.settings import Port, SharedSettings
+
+KIB = 1024
+MIB = 1024 * KIB
+THIRTEEN_MONTHS_DAYS = 395
+
+
+def _split(value: object) -> object:
+    """A list written as text: comma-separated, or JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part for part in (piece.strip() for piece in value.split(",")) if part]
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class GatewaySettings(SharedSettings):
+    """The write path's settings, beside the shared ones."""
+
+    ingest_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    ingest_port: Port = Field(8000, description="Port the gateway listens on.")
+
+    write_keys: Secrets = Field(
+        (), description="Keys of which a client must send one to post events; none configured: anyone may."
+    )
+    operator_token: SecretStr | None = Field(
+        None, min_length=16, description="Bearer token that may erase a user by id; unset: no one may."
+    )
+    allowed_origins: Texts = Field(
+        (),
+        description="Origins (https://app.example.org) that may call from a browser, beside the gateway's own"
+        " host; none configured: origins are not checked and no other origin may read an answer.",
+    )
+    trusted_proxies: Texts = Field(
+        (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    cookie_secure: Literal["auto", "always", "never"] = Field(
+        "auto", description="The cookies' Secure attribute; auto: where the request came over TLS."
+    )
+    cookie_max_age_days: int = Field(
+        THIRTEEN_MONTHS_DAYS, ge=1, le=THIRTEEN_MONTHS_DAYS, description="Life of the cookies, 13 months at most."
+    )
+    respect_gpc: bool = Field(True, description="Treat `Sec-GPC: 1` and `DNT: 1` as an opt-out.")
+
+    rate_limit_enabled: bool = Field(True, description="Limit requests per address and events per user.")
+    user_events_per_second: float = Field(100.0, gt=0, description="Events a user may send for long, per second.")
+    user_events_burst: int = Field(
+        5_000, ge=MAX_EVENTS_PER_BATCH, description="Events a user may send at once after a pause."
+    )
+    address_requests_per_second: float = Field(
+        500.0, gt=0, description="Requests an address (IPv6: its /64) may send for long, per second."
+    )
+    address_requests_burst: int = Field(2_000, ge=1, description="Requests an address may send at once after a pause.")
+    rate_limit_entries: int = Field(
+        100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
+    )
+
+    max_body_bytes: int = Field(MIB, ge=KIB, le=16 * MIB, description="Largest body as sent; more is a 413.")
+    max_inflated_bytes: int = Field(
+        4 * MIB, ge=KIB, le=64 * MIB, description="Largest body once inflated; more is a 413."
+    )
+    body_stall_seconds: float = Field(
+        10.0, gt=0, le=300, description="Longest wait for the next piece of a body; then 408."
+    )
+    body_total_seconds: float = Field(60.0, gt=0, le=3600, description="Longest time a whole body may take; then 408.")
+
+    ack_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, description="Longest wait for Kafka's acknowledgement; then 503."
+    )
+    max_inflight_bytes: int = Field(
+        64 * MIB, ge=8 * MIB, description="Bytes that may await Kafka's acknowledgement at once; more is a 503."
+    )
+    retry_after_seconds: int = Field(5, ge=1, le=3600, description="The `Retry-After` of a 503, in seconds.")
+    kafka_linger_ms: int = Field(
+        2, ge=0, le=1_000, description="How long the producer waits for more messages to send along, ms."
+    )
+    kafka_compression: Literal["none", "lz4"] = Field("none", description="Compression of what goes to Kafka.")
+
+    clock_skew_tolerance_seconds: float = Field(
+        60.0, ge=0, description="A client clock further off than this has its timestamps shifted."
+    )
+    drain_delay_seconds: float = Field(
+        1.0, ge=0, le=300, description="Time between not being ready any more and closing the listener."
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, separator, host = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
+                raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
+        return tuple(origin.lower() for origin in origins)
