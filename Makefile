@@ -1,0 +1,57 @@
+# Everything a developer types. Needs Python 3.11 or newer and make; nothing has to be activated.
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+BIN := .venv/bin
+READY := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint types format schema bench
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with locked versions (again only when they change)
+	@echo "setup: .venv holds the locked versions; $(BIN)/convergio is the command line"
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; install it, or run make PYTHON=/path/to/python"; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module; install it (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops it
+	@$(BIN)/convergio demo
+	@echo "demo: stopped, nothing is left running"
+
+up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
+	@$(BIN)/convergio up
+	@echo "up: stopped, nothing is left running; its data is in data/"
+
+test: $(READY) lint types ## Lint, types and every test, against real Kafka and ClickHouse
+	@$(BIN)/pytest
+	@echo "test: style, types and behaviour are as promised; what was skipped is listed above with its reason"
+
+lint: $(READY) ## Style and likely mistakes
+	@$(BIN)/ruff check .
+	@echo "lint: no findings"
+
+types: $(READY) ## Types, strictly
+	@$(BIN)/mypy
+	@echo "types: every call fits"
+
+format: $(READY) ## Sort imports and repair what can be repaired
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+	@echo "format: done; make lint says what is left"
+
+schema: $(READY) ## Write schemas/events.schema.json from schemas/events.py
+	@$(BIN)/python -m schemas
+	@echo "schema: the committed JSON Schema says what schemas/events.py says"
+
+bench: $(READY) ## Measure throughput and latency on this machine
+	@$(BIN)/python -m benchmarks
+	@echo "bench: measured on this machine; only ratios carry over to others"

@@ -1,0 +1,158 @@
+"""One audit: take a span of the topic, wait until it is processed, compare it with what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from clickhouse_connect.driver.client import Client
+
+from infra.audit import stored
+from infra.audit.report import Partition, Report
+from infra.audit.sent import Sent, id_bytes
+from infra.clickhouse.client import connect
+from infra.clickhouse.reaching import clickhouse_errors
+from infra.errors import Unreachable
+from infra.kafka.dead_letters import dead_letters
+from infra.kafka.reading import Span, committed, read, spans
+from infra.settings import Settings
+from schemas.envelope import KIND_HEADER
+
+_POLL_SECONDS = 0.5
+_ATTEMPTS = 5
+
+
+async def audit(settings: Settings, wait: float, now: datetime | None = None) -> Report:
+    """Compares everything Kafka holds at the start of the call with what ClickHouse shows.
+
+    Waits at most `wait` seconds for the processors to finish it. Raises `Unreachable` if they do not, or if
+    Kafka or ClickHouse does not answer.
+    """
+    now = now or datetime.now(UTC)
+    held = await spans(settings, settings.events_topic)
+    done = await wait_until_processed(settings, held, wait)
+    report = Report(partitions={n: Partition(s.first, s.end, done.get(n, 0)) for n, s in sorted(held.items())})
+    sent = await _read_sent(settings, held, now)
+    report.dead_letters = len(sent.dead)
+    with clickhouse_errors(settings):
+        await asyncio.to_thread(_compare, settings, held, sent, report)
+        await _compare_sessions(settings, report)
+    return report
+
+
+async def wait_until_processed(settings: Settings, held: Mapping[int, Span], wait: float) -> dict[int, int]:
+    """Returns the processors' offsets once they have reached the end of every span.
+
+    Raises `Unreachable` when that takes longer than `wait` seconds.
+    """
+    deadline = asyncio.get_running_loop().time() + wait
+    while True:
+        done = await committed(settings, settings.events_topic, settings.consumer_group)
+        behind = sum(max(0, span.end - max(done.get(n, 0), span.first)) for n, span in held.items())
+        if not behind:
+            return done
+        if asyncio.get_running_loop().time() >= deadline:
+            raise Unreachable(
+                f"the processors ({settings.consumer_group}) are {behind} messages behind after {wait:g} s; "
+                "are they running? Look at their log, or give them longer with --wait"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _read_sent(settings: Settings, held: Mapping[int, Span], now: datetime) -> Sent:
+    letters = await dead_letters(settings)
+    here = {
+        (letter.source.partition, letter.source.offset)
+        for letter in letters
+        if letter.source.topic == settings.events_topic
+    }
+    sent = Sent(expired_before=now - timedelta(days=settings.retention_days), dead=frozenset(here))
+    async for partition, messages in read(settings, settings.events_topic, held):
+        for message in messages:
+            kind = dict(message.headers).get(KIND_HEADER, b"events").decode(errors="replace")
+            sent.take(partition, message.offset, kind, message.value or b"")
+    return sent
+
+
+def _compare(settings: Settings, held: Mapping[int, Span], sent: Sent, report: Report) -> None:
+    missing: dict[bytes, frozenset[bytes]] = {}
+    with connect(settings) as client:
+        shown: set[bytes] = set()
+        for user, rows in stored.events_by_user(client):
+            shown.add(user)
+            if gone := _compare_user(user, rows, held, sent, report):
+                missing[user] = gone
+        missing |= {user: sent.kept(user) for user in sent.users() if user not in shown}
+        forgotten = _erased_since(client, held) if missing else set()
+        report.copies = stored.physical_copies(client)
+    report.erased = sent.erased_unique
+    for user, events in missing.items():
+        if user in forgotten:
+            report.erased += len(events)
+        else:
+            for event in events:
+                report.missing.add(_name(user, event))
+    for place in sent.undecodable:
+        report.undecodable.add("{}:{}".format(*place))
+    report.messages, report.sent = sent.messages, sent.rows
+    report.dead_letter_events, report.erasures = sent.dead_rows, sent.erasures
+    report.unique = sent.unique
+    report.duplicates = report.sent - report.unique
+    report.expired = report.unique - report.stored - report.erased - report.missing.count
+
+
+def _compare_user(
+    user: bytes, rows: list[stored.StoredEvent], held: Mapping[int, Span], sent: Sent, report: Report
+) -> frozenset[bytes]:
+    """Counts what is shown of one user, and returns what should be shown and is not."""
+    kept, expired, erased = sent.kept(user), sent.expired(user), sent.erased(user)
+    times = Counter(event for _, event, _, _ in rows)
+    for event, count in times.items():
+        if count > 1:
+            report.stored_twice.add(_name(user, event))
+    for _, event, partition, offset in rows:
+        if event in kept or event in expired:
+            continue
+        span = held.get(partition, Span(0, 0))
+        if offset >= span.end:
+            report.since += 1
+        elif event in erased:
+            report.erased_but_shown.add(_name(user, event))
+        elif offset < span.first:
+            report.beyond_kafka += 1
+        else:
+            report.unexplained.add(_name(user, event))
+    report.stored += len((kept | expired) & times.keys())
+    return kept - times.keys()
+
+
+def _erased_since(client: Client, held: Mapping[int, Span]) -> set[bytes]:
+    """Users who were erased after the audit began: what they had sent is gone by right."""
+    return {
+        id_bytes(user)
+        for user, partition, offset in stored.erasures(client)
+        if partition in held and offset >= held[partition].end
+    }
+
+
+async def _compare_sessions(settings: Settings, report: Report) -> None:
+    """A session is written just after its events, so under traffic a difference may be a moment's."""
+    gap_ms = settings.session_gap_seconds * 1000
+    with await asyncio.to_thread(connect, settings) as client:
+        for _ in range(_ATTEMPTS):
+            differences = await asyncio.to_thread(stored.session_differences, client, gap_ms)
+            if not differences:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        for session in differences:
+            report.sessions_differ.add(
+                f"{session.user_id}/{session.session_id}: stored {session.stored}, from events {session.recomputed}"
+            )
+        report.sessions = await asyncio.to_thread(stored.session_count, client)
+
+
+def _name(user: bytes, event: bytes) -> str:
+    return f"{UUID(bytes=user)}/{UUID(bytes=event)}"

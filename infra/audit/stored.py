@@ -1,0 +1,106 @@
+"""What ClickHouse shows: every stored id, and the sessions beside an independent recomputation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from struct import Struct
+
+from clickhouse_connect.driver.client import Client
+
+StoredEvent = tuple[bytes, bytes, int, int]
+"""User, event, Kafka partition and offset of one row of the view `events`."""
+
+_ROW = Struct("<16s16sHQ")
+
+# FixedString in network order, so that the ids compare with those read from text.
+_EVENTS = """
+SELECT UUIDStringToNum(toString(user_id)), UUIDStringToNum(toString(event_id)), kafka_partition, kafka_offset
+FROM events ORDER BY user_id, event_id
+"""
+
+_COPIES = """
+SELECT count() - uniqExact(user_id, event_id, epoch) FROM events_data
+WHERE (user_id, epoch) NOT IN (SELECT user_id, epoch FROM erasures_data)
+"""
+
+_ERASED_SINCE = "SELECT DISTINCT toString(user_id), kafka_partition, kafka_offset FROM erasures_data FINAL"
+
+# From the events alone, by another way than the processors': sorted times, their differences, the short ones.
+# A session that reaches into a closed day has lost events to retention and cannot be recomputed any more.
+_SESSIONS = """
+SELECT
+    toString(user_id), toString(session_id),
+    groupUniqArrayIf(facts, NOT recomputed), groupUniqArrayIf(facts, recomputed)
+FROM
+(
+    SELECT user_id, session_id, false AS recomputed,
+        (toUnixTimestamp64Milli(started_at), toUnixTimestamp64Milli(last_event_at), toInt64(study_ms), toInt64(events)) AS facts
+    FROM sessions
+    WHERE toDate(started_at) > (SELECT max(closed_day) FROM totals_data)
+    UNION ALL
+    SELECT user_id, session_id, true, (times[1], times[-1], toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(times)))), toInt64(length(times)))
+    FROM
+    (
+        SELECT user_id, session_id, arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))) AS times
+        FROM events
+        GROUP BY user_id, session_id
+        HAVING toDate(min(occurred_at)) > (SELECT max(closed_day) FROM totals_data)
+    )
+)
+GROUP BY user_id, session_id
+HAVING count() != 2 OR uniqExact(facts) != 1
+ORDER BY user_id, session_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDifference:
+    """A session whose row is not what its events say: (started, ended, study, events) in ms and a count."""
+
+    user_id: str
+    session_id: str
+    stored: list[tuple[int, ...]]
+    recomputed: list[tuple[int, ...]]
+
+
+def events_by_user(client: Client) -> Iterator[tuple[bytes, list[StoredEvent]]]:
+    """Every event shown, grouped by user. Holds one user's at a time."""
+    return ((user, list(rows)) for user, rows in groupby(_events(client), key=itemgetter(0)))
+
+
+def physical_copies(client: Client) -> int:
+    """Rows beyond the first of the same event that the views hide and a merge will remove."""
+    return int(client.query(_COPIES).result_rows[0][0])
+
+
+def erasures(client: Client) -> list[tuple[str, int, int]]:
+    """(user, partition, offset) of every erasure that was carried out."""
+    return [(str(user), int(partition), int(offset)) for user, partition, offset in client.query(_ERASED_SINCE).result_rows]
+
+
+def session_count(client: Client) -> int:
+    """Sessions shown."""
+    return int(client.query("SELECT count() FROM sessions").result_rows[0][0])
+
+
+def session_differences(client: Client, gap_ms: int) -> list[SessionDifference]:
+    """Every session that differs from a recomputation out of `events`, or that only one of both knows."""
+    rows = client.query(_SESSIONS, parameters={"gap_ms": gap_ms}).result_rows
+    return [
+        SessionDifference(str(user), str(session), list(stored), list(recomputed))
+        for user, session, stored, recomputed in rows
+    ]
+
+
+def _events(client: Client) -> Iterator[StoredEvent]:
+    with closing(client.raw_stream(_EVENTS, fmt="RowBinary")) as stream:
+        rest = b""
+        while chunk := stream.read(1 << 20):
+            rest += chunk
+            whole = len(rest) - len(rest) % _ROW.size
+            yield from _ROW.iter_unpack(rest[:whole])
+            rest = rest[whole:]

@@ -1,0 +1,30 @@
+"""Turns what the ClickHouse driver raises into one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from infra.errors import Unreachable
+from schemas.settings import SharedSettings
+
+
+@contextmanager
+def clickhouse_errors(settings: SharedSettings) -> Iterator[None]:
+    """Raises `Unreachable` for a server that does not answer, or answers that it cannot."""
+    try:
+        yield
+    except (ClickHouseError, OSError) as error:
+        where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+        text = " ".join(str(error).split())
+        if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
+            raise Unreachable(
+                f"{where} has no tables of ours in {settings.clickhouse_database}; run `convergio migrate` first"
+            ) from error
+        if "Failed to establish" in text or "Connection refused" in text or isinstance(error, OSError):
+            raise Unreachable(
+                f"{where} does not answer; is it running, and are CONVERGIO_CLICKHOUSE_HOST and _PORT right?"
+            ) from error
+        raise Unreachable(f"{where} refused: {text[:300]}") from error

@@ -1,0 +1,1 @@
+"""Kafka as an operator needs it: topics, a whole read of a topic, one acknowledged message."""

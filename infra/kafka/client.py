@@ -1,0 +1,93 @@
+"""Connections to Kafka that fail with one clear line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from infra.errors import Unreachable, WrongUse
+from ingest.kafka import ClientOptions, client_options
+from schemas.settings import SharedSettings
+
+LARGEST_MESSAGE = 16 << 20
+"""Bytes of the largest message that is read or written here."""
+
+
+@contextmanager
+def kafka_errors(settings: SharedSettings) -> Iterator[None]:
+    """Turns what aiokafka raises into `Unreachable`."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unreachable(
+            f"Kafka at {settings.kafka_bootstrap} does not answer ({reason}); "
+            "is it running, and is CONVERGIO_KAFKA_BOOTSTRAP right?"
+        ) from error
+
+
+@asynccontextmanager
+async def admin(settings: SharedSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client, started. Raises `Unreachable`, `WrongUse`."""
+    client = AIOKafkaAdminClient(**_options(settings))
+    with kafka_errors(settings):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def consumer(settings: SharedSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that belongs to no group and commits nothing. Raises `Unreachable`, `WrongUse`."""
+    client = AIOKafkaConsumer(
+        **_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=LARGEST_MESSAGE,
+        fetch_max_bytes=4 * LARGEST_MESSAGE,
+    )
+    with kafka_errors(settings):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+@asynccontextmanager
+async def producer(settings: SharedSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """An idempotent producer with acks=all. Raises `Unreachable`, `WrongUse`."""
+    client = AIOKafkaProducer(
+        **_options(settings), acks="all", enable_idempotence=True, max_request_size=LARGEST_MESSAGE
+    )
+    with kafka_errors(settings):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+async def partitions_of(settings: SharedSettings, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic, in order. Raises `WrongUse` if there is no such topic, and `Unreachable`."""
+    async with admin(settings) as client:
+        (described,) = await client.describe_topics([topic])
+    if described["error_code"]:
+        raise WrongUse(f"Kafka has no topic {topic}; run `convergio migrate` first")
+    return sorted(TopicPartition(topic, partition["partition"]) for partition in described["partitions"])
+
+
+def _options(settings: SharedSettings) -> ClientOptions:
+    # aiokafka logs each failed attempt; the one line that counts is raised.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        return client_options(settings)
+    except (ValueError, OSError) as error:
+        raise WrongUse(f"the settings for Kafka cannot be used: {error}") from error

@@ -1,0 +1,70 @@
+"""Reads what a topic holds at one moment, from its first message to its last, in no consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from infra.errors import Unreachable
+from infra.kafka.client import admin, consumer, partitions_of
+from schemas.settings import SharedSettings
+
+_SILENCE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets of one partition at one moment: `first` is the oldest still held, `end` the next to be written."""
+
+    first: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+
+async def spans(settings: SharedSettings, topic: str) -> dict[int, Span]:
+    """What every partition of a topic holds now. Raises `WrongUse` if there is no such topic, `Unreachable`."""
+    partitions = await partitions_of(settings, topic)
+    async with consumer(settings) as client:
+        client.assign(partitions)
+        first = await client.beginning_offsets(partitions)
+        end = await client.end_offsets(partitions)
+    return {partition.partition: Span(first[partition], end[partition]) for partition in partitions}
+
+
+async def read(
+    settings: SharedSettings, topic: str, held: Mapping[int, Span]
+) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord[bytes, bytes]]]]:
+    """Every message within the spans as (partition, messages), in order within a partition.
+
+    Raises `Unreachable`, also when Kafka falls silent before the end.
+    """
+    ends = {TopicPartition(topic, number): span.end for number, span in held.items() if len(span)}
+    async with consumer(settings) as client:
+        client.assign(list(ends))
+        for partition in ends:
+            client.seek(partition, held[partition.partition].first)
+        while ends:
+            fetched = await client.getmany(*ends, timeout_ms=_SILENCE_SECONDS * 1000)
+            if not fetched:
+                raise Unreachable(f"Kafka sent nothing of {topic} for {_SILENCE_SECONDS} s; is every broker up?")
+            for partition, messages in fetched.items():
+                yield partition.partition, [message for message in messages if message.offset < ends[partition]]
+            for partition in fetched:
+                if await client.position(partition) >= ends[partition]:
+                    del ends[partition]
+                    client.pause(partition)
+
+
+async def committed(settings: SharedSettings, topic: str, group: str) -> dict[int, int]:
+    """The offset up to which a consumer group is done, by partition; partitions without one are left out."""
+    async with admin(settings) as client:
+        offsets = await client.list_consumer_group_offsets(group)
+    return {
+        partition.partition: offset.offset
+        for partition, offset in offsets.items()
+        if partition.topic == topic and offset.offset >= 0
+    }

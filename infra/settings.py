@@ -1,0 +1,155 @@
+"""All packages' settings in one, read strictly: whatever is unknown or wrong stops the start with one line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import SettingsError
+
+from exporter.settings import ExporterSettings
+from infra.errors import WrongUse
+from ingest.settings import GatewaySettings
+from processors.settings import ProcessorSettings
+from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, SharedSettings
+
+TEST_PREFIX = ENV_PREFIX + "TEST_"
+"""Variables that only the tests read, for example which servers to use."""
+
+MASK = "********"
+
+ServiceSettings = TypeVar("ServiceSettings", bound=SharedSettings)
+
+
+class TopicSettings(SharedSettings):
+    """How `convergio migrate` creates topics; existing ones stay as they are."""
+
+    kafka_retention_days: int = Field(
+        7, ge=1, description="How long Kafka keeps events: the longest outage of the processors that loses none."
+    )
+    dead_letter_retention_days: int = Field(30, ge=1, description="How long Kafka keeps dead letters.")
+
+
+class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings):
+    """Every setting of every part."""
+
+    def of(self, kind: type[ServiceSettings]) -> ServiceSettings:
+        """The settings of one service, as it would read them itself."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One setting: what it is, and where its value came from (`default`, a variable, or the TOML file)."""
+
+    name: str
+    value: object
+    source: str
+    description: str
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process, from `CONVERGIO_*` and the file that `CONVERGIO_CONFIG` names.
+
+    Raises `WrongUse` for an unknown name or a bad value, with one line that says which.
+    """
+    environment = os.environ if environment is None else environment
+    _refuse_unknown_variables(environment)
+    _refuse_unknown_keys(environment)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise WrongUse("; ".join(_explain(environment, dict(problem)) for problem in error.errors())) from error
+    except SettingsError as error:
+        raise WrongUse(f"a setting cannot be read: {error}: {error.__cause__}") from error
+
+
+def origins(settings: Settings, environment: Mapping[str, str] | None = None) -> list[Origin]:
+    """Every setting with its value and source, in alphabetical order."""
+    environment = os.environ if environment is None else environment
+    return [
+        Origin(name, getattr(settings, name), _source(environment, name), _description(field))
+        for name, field in sorted(Settings.model_fields.items())
+    ]
+
+
+def shown(value: object) -> str | int | float | bool | list[str] | None:
+    """A value as plain data, secrets masked; what is not set is None."""
+    match value:
+        case SecretStr():
+            return MASK if value.get_secret_value() else ""
+        case tuple() | list() | set() | frozenset():
+            return [str(shown(item)) for item in value]
+        case str() | int() | float() | bool() | None:
+            return value
+        case dict():
+            return ", ".join(f"{key}={shown(item)}" for key, item in value.items())
+        case _:
+            return str(value)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + name.upper()
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
+    for name in sorted(environment):
+        if name.startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            raise WrongUse(f"{name} is not a setting{_suggestion(name, known)}")
+
+
+def _refuse_unknown_keys(environment: Mapping[str, str]) -> None:
+    for name in _toml(environment):
+        if name not in Settings.model_fields:
+            file = environment[CONFIG_FILE_VARIABLE]
+            raise WrongUse(f"{name} in {file} is not a setting{_suggestion(name, set(Settings.model_fields))}")
+
+
+def _suggestion(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else "; `convergio config` lists them all"
+
+
+def _toml(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration file's keys; an empty dict if none is named."""
+    file = environment.get(CONFIG_FILE_VARIABLE)
+    if not file:
+        return {}
+    try:
+        return tomllib.loads(Path(file).read_text())
+    except OSError as error:
+        raise WrongUse(f"{CONFIG_FILE_VARIABLE}={file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{file} is not TOML: {error}") from error
+
+
+def _source(environment: Mapping[str, str], name: str) -> str:
+    if variable(name) in {key.upper() for key in environment}:
+        return variable(name)
+    return environment[CONFIG_FILE_VARIABLE] if name in _toml(environment) else "default"
+
+
+def _explain(environment: Mapping[str, str], problem: dict[str, Any]) -> str:
+    """One problem in words, without the value if it may be a secret."""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if name not in Settings.model_fields:
+        return message
+    source = _source(environment, name)
+    where = source if source == variable(name) else f"{name} in {source}"
+    if "Secret" in str(Settings.model_fields[name].annotation):
+        return f"{where}: {message}"
+    return f"{where}={problem['input']!r}: {message}"
+
+
+def _description(field: FieldInfo) -> str:
+    return field.description or ""

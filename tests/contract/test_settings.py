@@ -1,0 +1,142 @@
+"""Settings as people meet them: names, sources, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.settings import ExporterSettings
+from infra.errors import WrongUse
+from infra.settings import Settings, TopicSettings, load, origins, shown, variable
+from ingest.settings import GatewaySettings
+from processors.settings import ProcessorSettings
+from schemas.settings import SharedSettings
+
+PACKAGES: tuple[type[SharedSettings], ...] = (GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*Settings.model_fields, "config"):
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def toml_file(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = path / "convergio.toml"
+    file.write_text(text)
+    monkeypatch.setenv("CONVERGIO_CONFIG", str(file))
+    return file
+
+
+def test_a_setting_of_two_packages_means_the_same_in_both() -> None:
+    for one in PACKAGES:
+        for other in PACKAGES:
+            for name in one.model_fields.keys() & other.model_fields.keys():
+                first, second = one.model_fields[name], other.model_fields[name]
+                assert (first.annotation, first.default) == (second.annotation, second.default), name
+
+
+def test_the_documented_addresses_are_the_defaults() -> None:
+    settings = load()
+    assert (settings.ingest_host, settings.ingest_port) == ("127.0.0.1", 8000)
+    assert (settings.exporter_host, settings.exporter_port) == ("127.0.0.1", 9464)
+    assert settings.kafka_bootstrap == "127.0.0.1:9092"
+    assert (settings.clickhouse_host, settings.clickhouse_port) == ("127.0.0.1", 8123)
+    assert settings.retention_days == 90
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = toml_file(tmp_path, "ingest_port = 8001\nexporter_port = 9001\n", monkeypatch)
+    monkeypatch.setenv("CONVERGIO_INGEST_PORT", "8002")
+    settings = load()
+    assert (settings.ingest_port, settings.exporter_port) == (8002, 9001)
+    sources = {origin.name: origin.source for origin in origins(settings)}
+    assert sources["ingest_port"] == "CONVERGIO_INGEST_PORT"
+    assert sources["exporter_port"] == str(file)
+    assert sources["kafka_bootstrap"] == "default"
+
+
+def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_RATE_LIMIT_ENABLE", "false")
+    with pytest.raises(WrongUse, match=r"RATE_LIMIT_ENABLE is not .* did you mean CONVERGIO_RATE_LIMIT_ENABLED\?"):
+        load()
+
+
+def test_an_unknown_key_of_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = toml_file(tmp_path, "ingest_prot = 1\n", monkeypatch)
+    with pytest.raises(WrongUse, match="ingest_prot in .*; did you mean ingest_port"):
+        load()
+    file.write_text("this is not toml")
+    with pytest.raises(WrongUse, match="is not TOML"):
+        load()
+    file.unlink()
+    with pytest.raises(WrongUse, match="cannot be read"):
+        load()
+
+
+def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_TEST_KAFKA", "127.0.0.1:1")
+    assert load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONVERGIO_INGEST_PORT", "99999"),
+        ("CONVERGIO_RETENTION_DAYS", "soon"),
+        ("CONVERGIO_TRUSTED_PROXIES", "everyone"),
+        ("CONVERGIO_CLICKHOUSE_DATABASE", "a b"),
+        ("CONVERGIO_METRICS_USER", "prometheus"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WrongUse) as refused:
+        load()
+    assert name.removeprefix("CONVERGIO_").lower() in str(refused.value).lower()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_OPERATOR_TOKEN", "hush")
+    with pytest.raises(WrongUse) as refused:
+        load()
+    assert "hush" not in str(refused.value)
+
+
+def test_secrets_are_masked_wherever_they_hide() -> None:
+    assert shown(SecretStr("hush")) == "********"
+    assert shown((SecretStr("hush"), SecretStr("hush hush"))) == ["********", "********"]
+    assert shown(SecretStr("")) == ""
+
+
+def test_services_get_their_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_INGEST_PORT", "8002")
+    monkeypatch.setenv("CONVERGIO_WRITE_KEYS", "one-key,another-key")
+    gateway = load().of(GatewaySettings)
+    assert type(gateway) is GatewaySettings
+    assert gateway.ingest_port == 8002
+    assert [key.get_secret_value() for key in gateway.write_keys] == ["one-key", "another-key"]
+
+
+def test_every_value_shown_can_be_written_down() -> None:
+    for origin in origins(load()):
+        json.dumps(shown(origin.value))
+
+
+def test_the_toml_that_config_prints_can_be_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from infra.commands.config import _toml
+
+    monkeypatch.setenv("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org")
+    monkeypatch.setenv("CONVERGIO_WRITE_KEYS", "a-key")
+    before = load()
+    text = _toml(origins(before))
+    monkeypatch.delenv("CONVERGIO_ALLOWED_ORIGINS")
+    monkeypatch.delenv("CONVERGIO_WRITE_KEYS")
+    toml_file(tmp_path, text, monkeypatch)
+    assert tomllib.loads(text)["allowed_origins"] == ["https://app.example.org"]
+    assert load() == before.model_copy(update={"write_keys": ()})
