@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
+from infra.errors import Unavailable
 from infra.local.clickhouse_errors import ClickHouseError
 from infra.local.clickhouse_request import ExternalTable, Statement
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAME = re.compile(r"\w+\Z", re.ASCII)
-
-
-class DataDirInUseError(Exception):
-    """Another engine has the data directory open; it takes one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class _Connection(Protocol):
 
 
 class Engine:
-    """A data directory, open. Raises DataDirInUseError when another process has it."""
+    """A data directory, open. Raises Unavailable when another process has it."""
 
     def __init__(self, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -72,7 +69,7 @@ class Engine:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
-            raise DataDirInUseError(f"{data_dir} is in use by another ClickHouse engine") from problem
+            raise Unavailable(f"{data_dir} is in use by another ClickHouse engine") from problem
         self._open = _load_chdb()
         self._path = str((data_dir / "store").resolve())
         # The engine stops with its last connection, so one stays.

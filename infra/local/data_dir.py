@@ -1,0 +1,39 @@
+"""The directory a local stack keeps its data in: held by one supervisor at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from infra.errors import Unavailable
+
+
+class DataDir:
+    """Holds DATA_DIR for this process until released; creates `logs` and `run` in it.
+
+    Raises Unavailable when another supervisor holds it. The kernel gives the lock back when its holder dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for folder in ("logs", "run"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        self._lock = (path / "run" / "supervisor.lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise Unavailable(
+                f"{path} is in use by another local stack (pid {holder}); stop that one or choose another --data-dir"
+            ) from problem
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
+        for left_over in (path / "run").glob("*.pid"):  # of a supervisor that was killed
+            left_over.unlink()
+
+    def release(self) -> None:
+        self._lock.close()

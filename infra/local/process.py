@@ -1,0 +1,83 @@
+"""One process of a service: started with its log and pid file, stopped with everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Self
+
+from infra.local.orphans import die_with_parent
+from infra.local.service import Service
+
+TAIL_BYTES = 8192
+
+
+def log_file(data_dir: Path, service: str) -> Path:
+    return data_dir / "logs" / f"{service}.log"
+
+
+def pid_file(data_dir: Path, service: str) -> Path:
+    return data_dir / "run" / f"{service}.pid"
+
+
+class ServiceProcess:
+    """A running process, leader of a process group of its own, so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, process: asyncio.subprocess.Process, pid_file: Path) -> None:
+        self._process = process
+        self._pid_file = pid_file
+        self.pid = process.pid
+
+    @classmethod
+    async def start(cls, service: Service, data_dir: Path) -> Self:
+        """Its output is appended to DATA_DIR/logs/<service>.log, its pid kept in DATA_DIR/run while it runs."""
+        pid_path = pid_file(data_dir, service.name)
+        with log_file(data_dir, service.name).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *service.command,
+                env={**os.environ, **service.environment},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),
+            )
+        pid_path.write_text(f"{process.pid}\n")
+        return cls(process, pid_path)
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal's number."""
+        code = await self._process.wait()
+        self._pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what it left behind in its group
+            os.killpg(self.pid, signal.SIGKILL)
+        return code
+
+    async def stop(self, grace_seconds: float) -> bool:
+        """Ends it with SIGTERM, after the grace period with SIGKILL. True if it went by itself."""
+        if self._process.returncode is None:
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self.wait()
+            return False
+        return True
+
+
+def exit_reason(code: int) -> str:
+    """An exit code in words: `exit code 3`, `SIGKILL`."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def last_log_line(data_dir: Path, service: str) -> str:
+    """The last line it wrote, or an empty string."""
+    with log_file(data_dir, service).open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,204 @@
+"""Keeps processes running: starts them in order, restarts what dies, stops them in reverse.
+
+start: stage after stage, the next when all of one are ready      stop: last stage first
+a process that dies            restarted after a delay (`infra.local.restarts`)
+a process that stays unhealthy killed, then as above
+the supervisor killed          the kernel takes its processes along (Linux)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from infra.errors import Unavailable
+from infra.local.data_dir import DataDir
+from infra.local.ports import is_taken
+from infra.local.probes import until
+from infra.local.process import ServiceProcess, exit_reason, last_log_line, log_file
+from infra.local.restarts import Backoff, RestartPolicy
+from infra.local.service import Event, EventKind, Service
+
+Stage = Sequence[Service]
+"""Services that start together and stop together."""
+
+PORT_PATIENCE_SECONDS = 3.0
+"""How long a port may stay taken at the start: the kernel may still be ending a killed stack's processes."""
+
+
+class Supervisor:
+    """Supervises the services of `stages` with DATA_DIR for logs and pid files.
+
+    `on_event` is called for everything worth telling an operator. `clock` gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        stages: Sequence[Stage],
+        *,
+        on_event: Callable[[Event], None] = lambda _: None,
+        policy: RestartPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = data_dir
+        self._stages = stages
+        self._on_event = on_event
+        self._policy = policy or RestartPolicy()
+        self._clock = clock
+        self._data_dir: DataDir | None = None
+        self._processes: dict[str, ServiceProcess] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Returns when every service is ready. Raises Unavailable if one will not be; nothing is left running.
+
+        Nothing is started when a port is taken or another supervisor holds the data dir.
+        """
+        self._data_dir = DataDir(self._path)
+        try:
+            await self._refuse_taken_ports()
+            for stage in self._stages:
+                await asyncio.gather(*(self._start(service) for service in stage))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stops everything, stage by stage from the last to the first, and lets go of the data dir."""
+        self._stopping.set()
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(self._stop(service) for service in stage))
+        if self._data_dir is not None:
+            self._data_dir.release()
+            self._data_dir = None
+
+    async def wait(self) -> None:
+        """Returns once stopped. Raises what keeps a service from being supervised any longer."""
+        if self._keepers:
+            done, _ = await asyncio.wait(self._keepers.values(), return_when=asyncio.FIRST_EXCEPTION)
+            for keeper in done:
+                keeper.result()
+
+    async def _refuse_taken_ports(self) -> None:
+        wanted = {port: service.name for stage in self._stages for service in stage for port in service.ports}
+        give_up = self._clock() + PORT_PATIENCE_SECONDS
+        while taken := [port for port in wanted if is_taken(port)]:
+            if self._clock() >= give_up:
+                raise Unavailable(
+                    f"port {taken[0]}, which {wanted[taken[0]]} needs, is taken;"
+                    " stop what listens there or choose another"
+                )
+            await asyncio.sleep(self._policy.poll_interval)
+
+    async def _start(self, service: Service) -> None:
+        if service.once:
+            await self._run_once(service)
+            return
+        ready = asyncio.Event()
+        keeper = asyncio.create_task(self._keep(service, ready), name=f"keep {service.name}")
+        self._keepers[service.name] = keeper
+        is_ready = asyncio.create_task(ready.wait())
+        try:
+            await asyncio.wait({keeper, is_ready}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            is_ready.cancel()
+        if keeper.done():
+            keeper.result()
+
+    async def _run_once(self, service: Service) -> None:
+        process = await self._launch(service, EventKind.STARTED)
+        try:
+            async with asyncio.timeout(service.start_seconds):
+                code = await process.wait()
+        except TimeoutError:
+            await process.stop(service.stop_seconds)
+            raise self._does_not_start(service, f"not done after {service.start_seconds:g} s") from None
+        if code != 0:
+            raise self._does_not_start(service, exit_reason(code))
+        self._tell(EventKind.FINISHED, service, process)
+
+    async def _keep(self, service: Service, ready: asyncio.Event) -> None:
+        """Runs the service again and again until the supervisor stops. Raises Unavailable if it never starts."""
+        backoff = Backoff(self._policy)
+        deaths = 0
+        while not self._stopping.is_set():
+            process = await self._launch(service, EventKind.RESTARTED if deaths else EventKind.STARTED)
+            launched_at = self._clock()
+            watch = asyncio.create_task(self._watch(service, process, ready))
+            code = await process.wait()
+            watch.cancel()
+            if self._stopping.is_set():
+                self._tell(EventKind.STOPPED, service, process, exit_reason(code))
+                return
+            deaths += 1
+            self._tell(EventKind.DIED, service, process, exit_reason(code))
+            uptime = self._clock() - launched_at
+            if not ready.is_set() and (deaths >= self._policy.start_attempts or uptime >= service.start_seconds):
+                raise self._does_not_start(service, exit_reason(code))
+            await self._pause(backoff.delay_after(uptime))
+
+    async def _launch(self, service: Service, kind: EventKind) -> ServiceProcess:
+        process = await ServiceProcess.start(service, self._path)
+        self._processes[service.name] = process
+        self._tell(kind, service, process)
+        if self._stopping.is_set():  # asked to stop while it was being started
+            await process.stop(service.stop_seconds)
+        return process
+
+    async def _watch(self, service: Service, process: ServiceProcess, ready: asyncio.Event) -> None:
+        """Says when the process is ready; ends it if it is not in time, or stays unhealthy later."""
+        try:
+            async with asyncio.timeout(service.start_seconds):
+                if service.ready is not None:
+                    await until(service.ready, self._policy.poll_interval)
+        except TimeoutError:
+            reason = f"not ready within {service.start_seconds:g} s"
+        else:
+            self._tell(EventKind.READY, service, process)
+            ready.set()
+            reason = await self._unhealthy(service)
+        self._tell(EventKind.UNHEALTHY, service, process, reason)
+        await process.stop(service.stop_seconds)
+
+    async def _unhealthy(self, service: Service) -> str:
+        """Returns, with the reason, when the service has failed its health check too often in a row."""
+        failures = 0
+        while failures < self._policy.unhealthy_after:
+            await asyncio.sleep(self._policy.health_interval)
+            failures = 0 if service.healthy is None or await service.healthy() else failures + 1
+        return f"{failures} health checks in a row failed"
+
+    async def _stop(self, service: Service) -> None:
+        process = self._processes.get(service.name)
+        if process is not None:
+            await process.stop(service.stop_seconds)
+        keeper = self._keepers.get(service.name)
+        if keeper is not None:
+            await asyncio.wait({keeper})
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps, but no longer than until the stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    def _tell(self, kind: EventKind, service: Service, process: ServiceProcess, detail: str = "") -> None:
+        self._on_event(Event(kind, service.name, process.pid, detail))
+
+    def _does_not_start(self, service: Service, reason: str) -> Unavailable:
+        said = last_log_line(self._path, service.name)
+        log = log_file(self._path, service.name)
+        return Unavailable(f"{service.name} does not start ({reason}): {said or 'it wrote nothing'}; see {log}")
