@@ -1,0 +1,91 @@
+"""The exporter's HTTP: metrics for Prometheus, statistics for people, health for the platform."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from exporter.auth import Denied, admit_scrape
+from exporter.board import Board, StaleError
+from exporter.metrics import OPENMETRICS, TEXT
+from exporter.queries import Reader
+from exporter.settings import ExporterSettings
+from exporter.snapshot import Clock
+from exporter.stats_routes import answer_wrong_questions, stats_router
+
+log = logging.getLogger(__name__)
+
+_METRICS_ANSWERS: dict[int | str, dict[str, object]] = {
+    200: {"description": "The metrics", "content": {TEXT: {}, OPENMETRICS: {}}},
+    401: {"description": "The scrape's credentials are missing or wrong"},
+    503: {"description": "There are no numbers young enough to show"},
+}
+
+
+def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
+    """The exporter as an ASGI application; it refreshes while its lifespan lasts. `clock` is for tests."""
+    reader = Reader(settings, settings.refresh_timeout_seconds)
+    stats_reader = Reader(settings, settings.stats_timeout_seconds)
+    board = Board(settings, reader, clock)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(board.run())
+        task.add_done_callback(_say_why)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await reader.close()
+            await stats_reader.close()
+
+    app = FastAPI(title="convergio exporter", lifespan=lifespan, redoc_url=None)
+    app.state.board = board
+
+    async def metrics(request: Request) -> Response:
+        """The metrics, as of the last refresh; the format follows the Accept header."""
+        try:
+            admit_scrape(settings, request.headers.get("authorization"))
+            body, headers = board.exposition().negotiated(
+                request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+            )
+        except Denied as denied:
+            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
+            return PlainTextResponse(denied.detail + "\n", denied.status, challenge)
+        except StaleError as stale:
+            return PlainTextResponse(f"{stale}\n", 503)
+        return Response(body, headers=headers)
+
+    for path in ("/metrics", "/api/metrics"):
+        app.add_api_route(path, metrics, response_class=Response, responses=_METRICS_ANSWERS)
+
+    @app.get("/healthz", response_class=PlainTextResponse)
+    async def alive() -> str:
+        """The process lives."""
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "Not yet, or stale"}})
+    async def ready() -> Response:
+        """There are numbers young enough to show."""
+        try:
+            board.exposition()
+        except StaleError as stale:
+            return PlainTextResponse(f"{stale}\n", 503)
+        return PlainTextResponse("ok\n")
+
+    app.include_router(stats_router(settings, stats_reader, clock))
+    answer_wrong_questions(app)
+    return app
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """A refresh task ends by cancellation only; anything else is a fault that soon shows as stale metrics."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the metrics are no longer refreshed", exc_info=error)

@@ -1,0 +1,105 @@
+"""ClickHouse as the exporter sees it: a few SQL files, parameters, rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Literal, cast
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from schemas.settings import SharedSettings
+
+Query = Literal[
+    "windows",
+    "freshness",
+    "lifetime",
+    "stats_sessions",
+    "stats_events",
+    "stats_maestros",
+    "stats_score",
+]
+"""The name of a file in `exporter/sql`."""
+
+Parameter = int | str | Sequence[int] | Sequence[str]
+Row = dict[str, object]
+
+
+class ReadError(Exception):
+    """ClickHouse could not be read: away, too slow, or not migrated. Trying again later is the remedy."""
+
+
+class Reader:
+    """Runs the exporter's queries; connects when first needed and again after any failure.
+
+    One reader serves concurrent queries. `timeout` is in seconds and bounds each query, connecting included, on
+    both sides: a query that is given up here is stopped in ClickHouse, too.
+    """
+
+    def __init__(self, settings: SharedSettings, timeout: float) -> None:
+        self._settings = settings
+        self._timeout = timeout
+        self._client: AsyncClient | None = None
+        self._connecting = asyncio.Lock()
+
+    async def rows(self, query: Query, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """The rows a query returns, by column name. Raises `ReadError`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._connect()
+                result = await client.query(_SQL[query], parameters=dict(parameters or {}))
+        except TimeoutError as error:
+            raise ReadError(f"ClickHouse did not answer {query} within {self._timeout:g} s") from error
+        except Exception as error:
+            # Beside its own errors the driver lets through those of HTTP, and whatever decoding half an answer of a
+            # server that is going down comes to.
+            raise ReadError(f"ClickHouse could not answer {query}: {_first_line(error)}") from error
+        return [dict(row) for row in result.named_results()]
+
+    async def row(self, query: Query, parameters: Mapping[str, Parameter] | None = None) -> Row:
+        """The only row of a query that returns exactly one. Raises `ReadError`."""
+        rows = await self.rows(query, parameters)
+        if len(rows) != 1:
+            raise ReadError(f"ClickHouse answered {query} with {len(rows)} rows instead of one")
+        return rows[0]
+
+    async def close(self) -> None:
+        """Closes the connections; a later query opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _connect(self) -> AsyncClient:
+        async with self._connecting:
+            if self._client is None:
+                settings = self._settings
+                self._client = await clickhouse_connect.get_async_client(
+                    host=settings.clickhouse_host,
+                    port=settings.clickhouse_port,
+                    username=settings.clickhouse_user,
+                    password=settings.clickhouse_password.get_secret_value(),
+                    secure=settings.clickhouse_secure,
+                    database=settings.clickhouse_database,
+                    connect_timeout=self._timeout,
+                    send_receive_timeout=self._timeout,
+                    settings={"max_execution_time": max(1, round(self._timeout))},
+                )
+            return self._client
+
+
+def integer(row: Row, column: str) -> int:
+    """A whole number of a row."""
+    return int(cast("int", row[column]))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+_SQL: dict[str, str] = {
+    file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+    for file in (files("exporter") / "sql").iterdir()
+    if file.name.endswith(".sql")
+}

@@ -1,0 +1,76 @@
+"""Settings of the exporter."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from schemas.score import ScoreTargets
+from schemas.settings import Port, SharedSettings
+
+
+class ExporterSettings(SharedSettings):
+    """How metrics and statistics are served; see `schemas.settings` for what all services share."""
+
+    exporter_host: str = Field("127.0.0.1", description="Address the exporter listens on.")
+    exporter_port: Port = Field(9464, description="Port the exporter listens on.")
+
+    refresh_seconds: float = Field(2.0, gt=0, le=60, description="Pause between two refreshes of the metrics.")
+    refresh_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="A refresh that takes longer is given up and counts as failed."
+    )
+    stale_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Metrics older than this are not served: the scrape fails with 503."
+    )
+    lifetime_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Share of the time that counting since the beginning may take; it pauses in between.",
+    )
+    max_maestros: int = Field(
+        200, ge=1, le=10_000, description="Maestros with a series of their own; the others share `other`."
+    )
+
+    exporter_token: SecretStr | None = Field(
+        None, min_length=16, description="Bearer token that lets a scrape in; neither token nor user: anyone may."
+    )
+    exporter_user: str | None = Field(None, min_length=1, description="User whose password lets a scrape in.")
+    exporter_password: SecretStr | None = Field(None, min_length=8, description="Password of exporter_user.")
+    exporter_tls_cert: str | None = Field(None, description="Certificate chain of the exporter (PEM file).")
+    exporter_tls_key: str | None = Field(None, description="Private key of the exporter (PEM file).")
+
+    operator_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token of operators: statistics over all users, a user's erasure by id; unset: no one may.",
+    )
+    stats_max_days: int = Field(366, ge=30, le=3660, description="Longest range of days statistics answer.")
+    stats_timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="Statistics that take longer are given up with 503."
+    )
+    score_active_days: float = Field(5, gt=0, description="Active days in 7 that earn the full score for them.")
+    score_study_minutes: float = Field(150, gt=0, description="Study minutes in 7 days that earn the full score.")
+    score_actions: float = Field(40, gt=0, description="Learning actions in 7 days that earn the full score.")
+    score_features: float = Field(5, gt=0, description="Distinct features in 7 days that earn the full score.")
+
+    @property
+    def score_targets(self) -> ScoreTargets:
+        """What earns the full engagement score."""
+        return ScoreTargets(
+            active_days=self.score_active_days,
+            study_minutes=self.score_study_minutes,
+            learning_actions=self.score_actions,
+            distinct_features=self.score_features,
+        )
+
+    @model_validator(mode="after")
+    def _pairs_are_whole(self) -> Self:
+        if (self.exporter_user is None) != (self.exporter_password is None):
+            raise ValueError("exporter_user and exporter_password belong together: set both or neither")
+        if (self.exporter_tls_cert is None) != (self.exporter_tls_key is None):
+            raise ValueError("exporter_tls_cert and exporter_tls_key belong together: set both or neither")
+        if self.stale_seconds <= self.refresh_seconds:
+            raise ValueError("stale_seconds must be longer than refresh_seconds, or every scrape fails")
+        return self

@@ -1,0 +1,147 @@
+"""What the metrics are made of: values read from ClickHouse in the background, immutable once read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from exporter.queries import Reader, ReadError, integer
+from schemas.events import ACTION_COLUMNS
+
+Clock = Callable[[], float]
+"""Seconds since 1970. One clock serves as the moment t of the windows, for ages and for durations."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The rolling windows at one moment, by period, and how fresh the events are (seconds since 1970, or 0)."""
+
+    users: Mapping[str, int]
+    sessions: Mapping[str, int]
+    study_ms: Mapping[str, int]
+    newest_event: float
+    newest_received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Everything counted since the beginning; `actions` by action, `maestros` by maestro."""
+
+    sessions: int
+    study_ms: int
+    actions: Mapping[str, int]
+    maestros: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value, when its reading began (seconds since 1970) and how many seconds it took."""
+
+    value: T
+    read_at: float
+    seconds: float
+
+
+async def read_windows(reader: Reader, at: float) -> Windows:
+    """The windows that end at `at`, in seconds since 1970. Raises `ReadError`."""
+    row = await reader.row("windows", {"at_ms": int(at * 1000)})
+    newest = await reader.row("freshness")
+    return Windows(
+        users={period: integer(row, f"users_{period}") for period in ("1h", "24h", "7d")},
+        sessions={period: integer(row, f"sessions_{period}") for period in ("1h", "24h", "7d")},
+        study_ms={period: integer(row, f"study_ms_{period}") for period in ("1h", "24h", "7d")},
+        newest_event=integer(newest, "occurred_ms") / 1000,
+        newest_received=integer(newest, "received_ms") / 1000,
+    )
+
+
+async def read_lifetime(reader: Reader, _at: float) -> Lifetime:
+    """The sums since the beginning, as of now. Raises `ReadError`."""
+    row = await reader.row("lifetime")
+    return Lifetime(
+        sessions=integer(row, "sessions"),
+        study_ms=integer(row, "study_ms"),
+        actions={action: integer(row, column) for action, column in ACTION_COLUMNS.items()},
+        maestros=dict(cast("Mapping[str, int]", row["maestros"])),
+    )
+
+
+class Refresher(Generic[T]):
+    """Reads one value again and again, one reading at a time; keeps the last good one through failures.
+
+    It pauses `pause` seconds between readings, and longer if readings are so slow that they would take more than
+    `share` of the time. `changed` is called after every attempt, good or failed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[float], Awaitable[T]],
+        changed: Callable[[], None],
+        *,
+        clock: Clock,
+        pause: float,
+        share: float = 1.0,
+    ) -> None:
+        self.name = name
+        self.reading: Reading[T] | None = None
+        self.failures = 0
+        self.healthy = False
+        self._read = read
+        self._changed = changed
+        self._clock = clock
+        self._pause = pause
+        self._share = share
+        self._running: asyncio.Task[None] | None = None
+
+    async def refresh(self) -> None:
+        """Reads once; joins the reading under way if there is one. Failures are counted, not raised."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._attempt())
+        await asyncio.shield(self._running)
+
+    async def run(self) -> None:
+        """Refreshes until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self.pause_after(self.reading.seconds if self.reading else 0.0))
+
+    def pause_after(self, seconds: float) -> float:
+        """How long to wait after a reading that took `seconds`."""
+        return max(self._pause, seconds / self._share - seconds)
+
+    def age(self, now: float) -> float:
+        """Seconds since the value was read, less the longer pause a slow reading earns; infinite before the first."""
+        if self.reading is None:
+            return float("inf")
+        earned = self.pause_after(self.reading.seconds) - self._pause
+        return now - self.reading.read_at - earned
+
+    async def close(self) -> None:
+        """Gives up the reading under way."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _attempt(self) -> None:
+        began = self._clock()
+        try:
+            value = await self._read(began)
+        except ReadError as error:
+            if self.healthy or not self.failures:
+                log.warning("refresh of %s failed: %s", self.name, error)
+            self.failures += 1
+            self.healthy = False
+        else:
+            if self.failures and not self.healthy:
+                log.info("refresh of %s works again", self.name)
+            self.reading = Reading(value, began, self._clock() - began)
+            self.healthy = True
+        self._changed()

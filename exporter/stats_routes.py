@@ -1,0 +1,129 @@
+"""GET /api/telemetry/stats: one user's statistics by cookie, everybody's by operator token."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.auth import Denied, audience
+from exporter.negotiation import preferred
+from exporter.problems import RESPONSES, problem
+from exporter.queries import Reader, ReadError
+from exporter.settings import ExporterSettings
+from exporter.snapshot import Clock
+from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zone
+from exporter.stats_model import StatsModel, stats_model
+from exporter.stats_query import read_statistics
+from schemas.score import SCORE_DAYS
+
+PATH = "/api/telemetry/stats"
+
+_CSV_HEADERS = {
+    "Content-Type": "text/csv; charset=utf-8",
+    "Content-Disposition": 'attachment; filename="statistics.csv"',
+}
+
+log = logging.getLogger(__name__)
+
+HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept, Authorization, Cookie"}
+
+
+class Question(BaseModel):
+    """What may be asked. There is no way to name a user: whose statistics they are is never a parameter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    range: str = Field(
+        "7d",
+        description="`today`, `7d`, `30d` (calendar days that end today), or two ISO dates, both included.",
+        examples=["today", "2026-05-01/2026-05-31"],
+    )
+    tz: str = Field("UTC", description="IANA time zone of the days.", examples=["Europe/Rome"])
+    compare: Literal["previous"] | None = Field(
+        None, description="`previous`: also the totals of the preceding range of as many days, and the changes."
+    )
+    format: Literal["json", "csv"] | None = Field(
+        None, description="Wins over the Accept header; CSV holds the series per day."
+    )
+
+
+def stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> APIRouter:
+    """The route. Its application must `answer_wrong_questions`, too."""
+    router = APIRouter()
+
+    @router.get(
+        PATH,
+        response_model=StatsModel,
+        responses={200: {"content": {"text/csv": {}}, "description": "The statistics"}, **RESPONSES},
+    )
+    async def stats(request: Request, question: Annotated[Question, Query()]) -> Response:
+        """Statistics of the calling user (cookie `convergio_uid`), or of all with the operator token as bearer."""
+        now = clock()
+        try:
+            who = audience(settings.operator_token, request.headers.get("authorization"), request.cookies)
+            zone = time_zone(question.tz)
+            days = parse_range(question.range, zone, now, settings.stats_max_days)
+            statistics = await read_statistics(
+                reader,
+                who,
+                days,
+                last_days(SCORE_DAYS, zone, now),
+                settings.score_targets,
+                compare=question.compare is not None,
+                max_maestros=settings.max_maestros,
+            )
+        except Denied as denied:
+            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
+            return problem(denied.status, denied.detail, challenge)
+        except RangeError as wrong:
+            return problem(400, str(wrong))
+        except ReadError as error:
+            log.warning("statistics failed: %s", error)
+            return problem(503, "Statistics are not available right now; try again shortly.", {"Retry-After": "5"})
+        if _wants_csv(question, request.headers.get("accept", "")):
+            return Response(csv_text(statistics.days), headers={**HEADERS, **_CSV_HEADERS})
+        body = stats_model(statistics, days, "all" if who.user is None else "me", datetime.fromtimestamp(now, UTC))
+        return Response(body.model_dump_json(by_alias=True), media_type="application/json", headers=HEADERS)
+
+    return router
+
+
+def answer_wrong_questions(app: FastAPI) -> None:
+    """Makes an application answer parameters it does not know or understand with a 400 that says which."""
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_request: Request, error: RequestValidationError) -> Response:
+        details = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()]
+        return problem(400, "; ".join(details))
+
+
+def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
+    """The statistics alone, as an ASGI application to compose into another origin.
+
+    It connects when first asked; its lifespan, where the host runs it, closes the connections. `clock` is for tests.
+    """
+    reader = Reader(settings, settings.stats_timeout_seconds)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await reader.close()
+
+    app = FastAPI(title="convergio statistics", lifespan=lifespan, openapi_url=None)
+    app.include_router(stats_router(settings, reader, clock))
+    answer_wrong_questions(app)
+    return app
+
+
+def _wants_csv(question: Question, accept: str) -> bool:
+    if question.format is not None:
+        return question.format == "csv"
+    return preferred(accept, ("application/json", "text/csv")) == 1
