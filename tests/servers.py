@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,17 +17,18 @@ from testcontainers.community.clickhouse import ClickHouseContainer
 from testcontainers.community.kafka import KafkaContainer
 
 from infra.local.clickhouse import LocalClickHouse
+from infra.local.data_dir import DataDir
 from infra.local.kafka import LocalKafka
 from infra.local.kafka_jars import KAFKA_VERSION
-from infra.local.orphans import die_with_parent
-from infra.local.ports import free_ports
+from infra.local.ports import HOST, free_ports
+from infra.local.probes import answers_ok
+from infra.local.service import Service
+from infra.local.supervisor import Supervisor
 
 Server = Literal["kafka", "clickhouse"]
 
 KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.1"
 CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:25.8"
-START_SECONDS = 120.0
-STOP_SECONDS = 20.0
 
 
 class ClientOptions(TypedDict):
@@ -91,8 +90,8 @@ async def kafka_server(data_dir: Path) -> AsyncIterator[str]:
     else:
         port, controller_port = free_ports(2)
         kafka = LocalKafka(data_dir, port, controller_port=controller_port)
-        (command,) = (await asyncio.to_thread(kafka.commands)).values()
-        async with running(command, data_dir / "kafka.log", kafka.is_ready):
+        commands = await asyncio.to_thread(kafka.commands)
+        async with running(Service("kafka", commands["kafka"], ready=kafka.is_ready), data_dir):
             yield kafka.bootstrap
 
 
@@ -118,43 +117,14 @@ async def clickhouse_server(data_dir: Path) -> AsyncIterator[ClickHouseAddress]:
     else:
         (local_port,) = free_ports(1)
         engine = LocalClickHouse(data_dir, local_port)
-        async with running(engine.command(), data_dir / "clickhouse.log", lambda: answers(engine.ping_url)):
-            yield ClickHouseAddress("127.0.0.1", local_port)
-
-
-async def answers(url: str) -> bool:
-    """Whether a GET is answered with a success."""
-
-    def get() -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
-
-    return await asyncio.to_thread(get)
+        ready = answers_ok(local_port, "/ping")
+        async with running(Service("clickhouse", engine.command(), ready=ready), data_dir):
+            yield ClickHouseAddress(HOST, local_port)
 
 
 @asynccontextmanager
-async def running(command: list[str], log: Path, is_ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-    """A process that is ready, and is stopped at the end. Fails with the end of its log if it never is."""
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent()
-        )
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while not await is_ready():
-                if process.returncode is not None:
-                    tail = log.read_text()[-2000:]  # noqa: ASYNC240 - the test run is over anyway
-                    raise RuntimeError(f"{command[0]} ended with {process.returncode}: {tail}")
-                await asyncio.sleep(0.05)
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+async def running(service: Service, data_dir: Path) -> AsyncIterator[None]:
+    """A process that is ready, is restarted should it die, and is stopped at the end."""
+    with DataDir(data_dir) as held:
+        async with Supervisor(held, [[service]]):
+            yield

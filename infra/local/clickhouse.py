@@ -6,8 +6,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.ports import HOST
-
 
 @dataclass(frozen=True, slots=True)
 class LocalClickHouse:
@@ -15,11 +13,6 @@ class LocalClickHouse:
 
     data_dir: Path
     port: int = 8123
-
-    @property
-    def ping_url(self) -> str:
-        """Answers 200 once statements are taken."""
-        return f"http://{HOST}:{self.port}/ping"
 
     def command(self) -> list[str]:
         server = [sys.executable, "-m", "infra.local.clickhouse_server"]

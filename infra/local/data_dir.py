@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 from infra.errors import Unavailable
 
@@ -34,6 +35,12 @@ class DataDir:
         self._lock.flush()
         for left_over in (path / "run").glob("*.pid"):  # of a supervisor that was killed
             left_over.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         self._lock.close()

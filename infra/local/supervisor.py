@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self
 
 from infra.errors import Unavailable
@@ -31,26 +30,25 @@ PORT_PATIENCE_SECONDS = 3.0
 
 
 class Supervisor:
-    """Supervises the services of `stages` with DATA_DIR for logs and pid files.
+    """Supervises the services of `stages`, with their logs and pid files in a data dir that its owner releases.
 
     `on_event` is called for everything worth telling an operator. `clock` gives monotonic seconds.
     """
 
     def __init__(
         self,
-        data_dir: Path,
+        data_dir: DataDir,
         stages: Sequence[Stage],
         *,
         on_event: Callable[[Event], None] = lambda _: None,
         policy: RestartPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = data_dir
+        self._path = data_dir.path
         self._stages = stages
         self._on_event = on_event
         self._policy = policy or RestartPolicy()
         self._clock = clock
-        self._data_dir: DataDir | None = None
         self._processes: dict[str, ServiceProcess] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
@@ -65,9 +63,8 @@ class Supervisor:
     async def start(self) -> None:
         """Returns when every service is ready. Raises Unavailable if one will not be; nothing is left running.
 
-        Nothing is started when a port is taken or another supervisor holds the data dir.
+        Nothing is started when a port is taken.
         """
-        self._data_dir = DataDir(self._path)
         try:
             await self._refuse_taken_ports()
             for stage in self._stages:
@@ -77,13 +74,10 @@ class Supervisor:
             raise
 
     async def stop(self) -> None:
-        """Stops everything, stage by stage from the last to the first, and lets go of the data dir."""
+        """Stops everything, stage by stage from the last to the first. May be called at any time."""
         self._stopping.set()
         for stage in reversed(self._stages):
             await asyncio.gather(*(self._stop(service) for service in stage))
-        if self._data_dir is not None:
-            self._data_dir.release()
-            self._data_dir = None
 
     async def wait(self) -> None:
         """Returns once stopped. Raises what keeps a service from being supervised any longer."""

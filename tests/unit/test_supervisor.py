@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.errors import Unavailable
+from infra.local.data_dir import DataDir
 from infra.local.ports import free_ports, is_taken
 from infra.local.probes import answers_ok, listens_on
 from infra.local.restarts import RestartPolicy
@@ -76,11 +77,13 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path, recorder: Recorder) -> Callable[..., Supervisor]:
-    def make(*stages: Stage, policy: RestartPolicy = QUICK) -> Supervisor:
-        return Supervisor(tmp_path, stages, on_event=recorder, policy=policy)
+def supervise(tmp_path: Path, recorder: Recorder) -> Iterator[Callable[..., Supervisor]]:
+    with DataDir(tmp_path) as data_dir:
 
-    return make
+        def make(*stages: Stage, policy: RestartPolicy = QUICK) -> Supervisor:
+            return Supervisor(data_dir, stages, on_event=recorder, policy=policy)
+
+        yield make
 
 
 Supervise = Callable[..., Supervisor]
@@ -226,12 +229,13 @@ async def test_a_taken_port_is_named_before_anything_starts(
     assert recorder.events == []
 
 
-async def test_a_second_supervisor_does_not_get_the_data_dir(supervise: Supervise) -> None:
-    async with supervise([listener("gateway")]):
-        with pytest.raises(Unavailable, match=rf"in use by another local stack \(pid {os.getpid()}\)"):
-            await supervise([listener("other")]).start()
-    async with supervise([listener("gateway")]):
-        pass
+def test_a_data_dir_has_one_holder_at_a_time(tmp_path: Path) -> None:
+    with (
+        DataDir(tmp_path),
+        pytest.raises(Unavailable, match=rf"in use by another local stack \(pid {os.getpid()}\)"),
+    ):
+        DataDir(tmp_path)
+    DataDir(tmp_path).release()
 
 
 async def test_stopping_while_it_starts_leaves_nothing_running(supervise: Supervise, recorder: Recorder) -> None:
@@ -261,11 +265,13 @@ async def test_a_probe_takes_only_200_for_an_answer(supervise: Supervise, tmp_pa
 SUPERVISE_AND_SAY_PIDS = """
 import asyncio, sys
 from pathlib import Path
+from infra.local.data_dir import DataDir
 from infra.local.probes import listens_on
 from infra.local.service import Service
 from infra.local.supervisor import Supervisor
 
-async def main(data_dir, port, code):
+async def main(path, port, code):
+    data_dir = DataDir(path)
     service = Service("gateway", [sys.executable, "-c", code, str(port)], ready=listens_on(port))
     async with Supervisor(data_dir, [[service]], on_event=lambda event: print(event.pid, flush=True)) as running:
         print("ready", flush=True)
@@ -287,5 +293,6 @@ async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> 
     supervisor.kill()
     await supervisor.wait()
     await gone(pid)
-    async with Supervisor(tmp_path, [[listener("gateway")]]):  # what it left behind is in nobody's way
-        pass
+    with DataDir(tmp_path) as data_dir:  # what it left behind is in nobody's way
+        async with Supervisor(data_dir, [[listener("gateway")]]):
+            pass

@@ -1,0 +1,194 @@
+"""The whole pipeline on this machine: which processes it has, how each is started, when each is ready.
+
+Every service of ours is started as production starts it: the command line, and settings in the environment.
+Starting and watching them is `infra.local.supervisor`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+from infra.local.clickhouse import LocalClickHouse
+from infra.local.data_dir import DataDir
+from infra.local.kafka import LocalKafka
+from infra.local.ports import HOST
+from infra.local.probes import answers_ok
+from infra.local.restarts import RestartPolicy
+from infra.local.service import Event, Service
+from infra.local.supervisor import Stage, Supervisor
+
+CONVERGIO = (sys.executable, "-m", "infra.cli")
+"""The command line, as this interpreter runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackConfig:
+    data_dir: Path
+    """Kept between runs."""
+    ingest_port: int = 8000
+    """Of the first gateway; further ones listen on the ports after it."""
+    exporter_port: int = 9464
+    kafka_port: int = 9092
+    """Of the first broker. Further brokers, then one controller port for each, follow it."""
+    clickhouse_port: int = 8123
+    processor_port: int = 9465
+    """Of the first processor's health and metrics; further ones follow it."""
+    ingest: int = 1
+    processors: int = 1
+    brokers: Literal[1, 3] = 1
+    extra_env: Mapping[str, str] = field(default_factory=dict)
+    """Settings of every service; they win over those the stack makes."""
+    convergio: Sequence[str] = CONVERGIO
+    """What `ingest`, `process`, `export` and `migrate` are given to."""
+
+    @property
+    def kafka(self) -> LocalKafka:
+        return LocalKafka((self.data_dir / "kafka").absolute(), self.kafka_port, self.brokers)
+
+    @property
+    def clickhouse(self) -> LocalClickHouse:
+        return LocalClickHouse((self.data_dir / "clickhouse").absolute(), self.clickhouse_port)
+
+    @property
+    def gateways(self) -> list[str]:
+        """Addresses of the gateways. The first one also serves the statistics and their page."""
+        return [f"http://{HOST}:{self.ingest_port + number}" for number in range(self.ingest)]
+
+    @property
+    def exporter(self) -> str:
+        return f"http://{HOST}:{self.exporter_port}"
+
+
+def stages(config: StackConfig, broker_commands: Mapping[str, Sequence[str]]) -> list[Stage]:
+    """The services in the order they start. They stop in reverse, so that nothing loses what it writes to."""
+    return [
+        _brokers(config, broker_commands),
+        [_clickhouse(config)],
+        [Service("migrate", [*config.convergio, "migrate"], _environment(config), once=True)],
+        [_exporter(config)],
+        [_processor(config, number) for number in range(config.processors)],
+        [_gateway(config, number) for number in range(config.ingest)],
+    ]
+
+
+class LocalStack:
+    """The stack of a configuration; `async with` starts it, waits until all of it is ready, and stops it.
+
+    Raises Unavailable, with nothing left running, if a part of it cannot start.
+    """
+
+    def __init__(
+        self,
+        config: StackConfig,
+        *,
+        on_event: Callable[[Event], None] = lambda _: None,
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        self.config = config
+        self._on_event = on_event
+        self._policy = policy
+        self._data_dir: DataDir | None = None
+        self._supervisor: Supervisor | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        self._data_dir = DataDir(self.config.data_dir)
+        try:
+            # Kafka's first start downloads and formats, which blocks.
+            commands = await asyncio.to_thread(self.config.kafka.commands)
+            services = stages(self.config, commands)
+            self._supervisor = Supervisor(self._data_dir, services, on_event=self._on_event, policy=self._policy)
+            await self._supervisor.start()
+        except BaseException:
+            self._data_dir.release()
+            raise
+
+    async def stop(self) -> None:
+        """Gateways first, Kafka last; each answers and flushes what it has. May be called at any time."""
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        if self._data_dir is not None:
+            self._data_dir.release()
+
+    async def wait(self) -> None:
+        """Returns once stopped. Raises what keeps a service from being supervised any longer."""
+        if self._supervisor is not None:
+            await self._supervisor.wait()
+
+
+def _environment(config: StackConfig, own: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {
+        "CONVERGIO_KAFKA_BOOTSTRAP": config.kafka.bootstrap,
+        "CONVERGIO_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "CONVERGIO_REPLICATION_FACTOR": str(config.brokers),
+        "CONVERGIO_CLICKHOUSE_HOST": HOST,
+        "CONVERGIO_CLICKHOUSE_PORT": str(config.clickhouse_port),
+        "CONVERGIO_CLICKHOUSE_SECURE": "false",
+        "PYTHONUNBUFFERED": "1",  # a log is of use while its process runs
+        **(own or {}),
+        **config.extra_env,
+    }
+
+
+def _brokers(config: StackConfig, commands: Mapping[str, Sequence[str]]) -> Stage:
+    ports = zip(config.kafka.broker_ports, config.kafka.controller_ports, strict=True)
+    return [
+        Service(name, command, ports=own_ports, ready=config.kafka.is_ready, start_seconds=120.0)
+        for (name, command), own_ports in zip(commands.items(), ports, strict=True)
+    ]
+
+
+def _clickhouse(config: StackConfig) -> Service:
+    port = config.clickhouse_port
+    ping = answers_ok(port, "/ping")
+    # It answers what is in flight first, for up to 30 s.
+    return Service(
+        "clickhouse", config.clickhouse.command(), ports=(port,), ready=ping, healthy=ping, stop_seconds=35.0
+    )
+
+
+def _gateway(config: StackConfig, number: int) -> Service:
+    # The first one also serves the read path: the one origin a load balancer makes of both in production.
+    arguments = ["ingest", "--origin"] if number == 0 else ["ingest"]
+    return _of_ours(config, f"ingest-{number}", arguments, "INGEST", config.ingest_port + number)
+
+
+def _processor(config: StackConfig, number: int) -> Service:
+    name = f"processor-{number}"
+    files = (config.data_dir / "processors" / name).absolute()
+    port = config.processor_port + number
+    return _of_ours(config, name, ["process"], "PROCESSOR", port, {"CONVERGIO_DATA_DIR": str(files)})
+
+
+def _exporter(config: StackConfig) -> Service:
+    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port)
+
+
+def _of_ours(
+    config: StackConfig,
+    name: str,
+    arguments: Sequence[str],
+    prefix: str,
+    port: int,
+    own: Mapping[str, str] | None = None,
+) -> Service:
+    address = {f"CONVERGIO_{prefix}_HOST": HOST, f"CONVERGIO_{prefix}_PORT": str(port)}
+    return Service(
+        name,
+        [*config.convergio, *arguments],
+        _environment(config, {**address, **(own or {})}),
+        ports=(port,),
+        ready=answers_ok(port, "/readyz"),
+        healthy=answers_ok(port, "/healthz"),
+    )
