@@ -76,8 +76,9 @@ class HealthServer:
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:
-        """Begins to answer."""
-        self._thread.start()
+        """Begins to answer; saying so again changes nothing (Faust announces a worker twice)."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def close(self) -> None:
         """Stops answering and frees the port."""

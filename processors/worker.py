@@ -16,7 +16,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.types import TP, EventT
+from faust.types import TP, EventT, StreamT
 
 from processors.broker import broker_credentials, broker_urls
 from processors.dead_letters import DeadLetter
@@ -65,6 +65,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         # Faust's defaults starve a fast consumer; memory is bounded by the inbox, in bytes.
         broker_max_poll_records=1000,
         stream_buffer_maxsize=1024,
+        # At a rebalance and at the end what is unacknowledged is read again: by the next owner, or after `_stop`.
+        stream_wait_empty=False,
         web_enabled=False,
     )
     _Processor(app, settings)
@@ -119,7 +121,8 @@ class _Processor:
     def _begin(self, *args: Any, **kwargs: Any) -> None:
         self._server.start()
 
-    async def _receive(self, stream: faust.Stream[bytes]) -> None:
+    async def _receive(self, stream: StreamT[Any]) -> None:
+        assert isinstance(stream, faust.Stream)
         async for event in stream.noack().events():
             await self._inbox.put(_message(event), event.ack)
 
@@ -151,8 +154,8 @@ class _Processor:
             else:
                 self._commits.reset()
 
-    async def _revoked(self, app: faust.App, *args: Any, **kwargs: Any) -> None:
-        revoked: set[TP] = args[0]
+    async def _revoked(self, *args: Any, **kwargs: Any) -> None:
+        revoked: set[TP] = args[1]
         self._inbox.disown(place.partition for place in revoked)
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
