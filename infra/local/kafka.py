@@ -134,6 +134,9 @@ class LocalKafka:
             "transaction.state.log.num.partitions": 4,
             "share.coordinator.state.topic.replication.factor": replicas,
             "share.coordinator.state.topic.min.isr": in_sync,
+            # A killed broker is let in again only when its old session has ended; its default is 9 s.
+            "broker.session.timeout.ms": 3_000 if replicas == 1 else 9_000,
+            "broker.heartbeat.interval.ms": 500 if replicas == 1 else 2_000,
             # A group of one machine's workers need not wait for stragglers.
             "group.initial.rebalance.delay.ms": 0,
             "log.segment.bytes": 128 * 1024 * 1024,
