@@ -82,10 +82,18 @@ class _Server(uvicorn.Server):
             now = asyncio.get_running_loop().time()
             if self._drained_at is None:
                 self._drained_at = now + self._delay
+                self._let_connections_end()
                 log.info("draining", extra={"seconds": self._delay})
             if now >= self._drained_at:
                 self.should_exit = True
         return await super().on_tick(counter)
+
+    def _let_connections_end(self) -> None:
+        """Requests that began before the drain close their connections as well when they are answered."""
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Closes the listener, gives requests on their way a moment, then ends as uvicorn does."""
