@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.local.kafka import LocalKafka
 from infra.local.orphans import die_with_parent
@@ -175,3 +177,38 @@ async def test_a_killed_kafka_comes_back_and_nothing_acknowledged_is_missing(bro
         stop.set()
         await asyncio.gather(*loads)
         assert acknowledged <= await stored_ids(gateway)
+
+
+async def test_a_producer_that_kafka_will_not_hear_any_more_is_replaced(broker: Broker) -> None:
+    """A batch that fails for good leaves a gap in the sequence numbers; what follows it would be refused for ever."""
+    topic = await create_topic(broker.kafka.bootstrap, partitions=1)
+    async with running_gateway(settings(broker.kafka.bootstrap, topic)) as gateway:
+        assert (await gateway.post(batch())).status == 202
+        await limit_messages(broker.kafka.bootstrap, topic, 100)
+
+        async def is_refused() -> bool:
+            return (await gateway.post(batch())).status == 503
+
+        await until(is_refused)
+        await limit_messages(broker.kafka.bootstrap, topic, MIB)
+        acknowledged = 0
+
+        async def accepts() -> bool:
+            nonlocal acknowledged
+            acknowledged += (await gateway.post(batch())).status == 202
+            return acknowledged > 10
+
+        await until(accepts, 60)
+        metrics = (await gateway.request("GET", "/metrics")).body.decode()
+        assert "convergio_gateway_producer_replacements_total 0.0" not in metrics
+
+
+async def limit_messages(bootstrap: str, topic: str, size: int) -> None:
+    """Sets the topic's `max.message.bytes`."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        change = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})
+        await admin.alter_configs([change])
+    finally:
+        await admin.close()
