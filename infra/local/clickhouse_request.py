@@ -222,4 +222,11 @@ def _external_table(name: str, data: bytes, fields: Mapping[str, str]) -> Extern
 
 
 def _split_outside_parentheses(types: str) -> list[str]:
-    return [kind.strip() for kind in re.split(r",(?![^()]*\))", types)]
+    parts, depth = [""], 0
+    for character in types:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
