@@ -23,6 +23,7 @@ from infra.local.clickhouse_request import ExternalTable, Statement
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+QUOTE = "'"
 _NAME = re.compile(r"\w+\Z", re.ASCII)
 
 
@@ -71,9 +72,10 @@ class Engine:
         except OSError as problem:
             raise Unavailable(f"{data_dir} is in use by another ClickHouse engine") from problem
         self._open = _load_chdb()
-        self._path = str((data_dir / "store").resolve())
+        # chDB takes a bare expression for a SELECT; a server does not.
+        self._connection_string = f"{(data_dir / 'store').resolve()}?implicit_select=0"
         # The engine stops with its last connection, so one stays.
-        self._anchor = self._open(self._path)
+        self._anchor = self._open(self._connection_string)
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +90,7 @@ class Engine:
     def execute(self, statement: Statement) -> Answer:
         """Runs one statement to its end, blocking. Raises ClickHouseError."""
         started = time.perf_counter_ns()
-        connection = self._open(self._path)
+        connection = self._open(self._connection_string)
         try:
             _prepare(connection, statement)
             if statement.data_format is None:
@@ -125,14 +127,15 @@ def _prepare(connection: _Connection, statement: Statement) -> None:
         connection.query(f"USE {_quoted(statement.database, '`')}")
     for table in statement.external_tables:
         _create_external(connection, table)
-    # chDB takes a bare expression for a SELECT; a server does not.
-    settings = {"implicit_select": "0", **statement.settings}
+    settings = dict(statement.settings)
     if statement.read_only:
         settings["readonly"] = "2"
     for name in settings:
         if not _NAME.match(name):
-            raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting {_quoted(name, chr(39))}")
-    connection.query("SET " + ", ".join(f"{name} = {_quoted(value, chr(39))}" for name, value in settings.items()))
+            raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting {_quoted(name, QUOTE)}")
+    if settings:
+        changes = (f"{name} = {_quoted(value, QUOTE)}" for name, value in settings.items())
+        connection.query(f"SET {', '.join(changes)}")
 
 
 def _create_external(connection: _Connection, table: ExternalTable) -> None:

@@ -24,7 +24,8 @@ else:
 
 DEFAULT_FORMAT = "TabSeparated"
 
-# Parameters of the HTTP interface itself; every other one is a setting.
+# Parameters of the HTTP interface itself, and settings that only say how an answer travels (clients send some
+# with every request); every other one is a setting.
 _NOT_SETTINGS = frozenset(
     [
         "query",
@@ -45,6 +46,10 @@ _NOT_SETTINGS = frozenset(
         "client_protocol_version",
         "compress",
         "decompress",
+        "enable_http_compression",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
     ]
 )
 _DECODERS: dict[str, Callable[[bytes], bytes]] = {
