@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from io import BufferedIOBase
 from itertools import groupby
 from operator import itemgetter
 from struct import Struct
+from typing import cast
 
 from clickhouse_connect.driver.client import Client
 
@@ -27,7 +29,7 @@ SELECT count() - uniqExact(user_id, event_id, epoch) FROM events_data
 WHERE (user_id, epoch) NOT IN (SELECT user_id, epoch FROM erasures_data)
 """
 
-_ERASED_SINCE = "SELECT DISTINCT toString(user_id), kafka_partition, kafka_offset FROM erasures_data FINAL"
+_ERASURES = "SELECT DISTINCT toString(user_id), kafka_partition, kafka_offset FROM erasures_data FINAL"
 
 # From the events alone, by another way than the processors': sorted times, their differences, the short ones.
 # A session that reaches into a closed day has lost events to retention and cannot be recomputed any more.
@@ -38,11 +40,18 @@ SELECT
 FROM
 (
     SELECT user_id, session_id, false AS recomputed,
-        (toUnixTimestamp64Milli(started_at), toUnixTimestamp64Milli(last_event_at), toInt64(study_ms), toInt64(events)) AS facts
+        (
+            toUnixTimestamp64Milli(started_at), toUnixTimestamp64Milli(last_event_at),
+            toInt64(study_ms), toInt64(events)
+        ) AS facts
     FROM sessions
     WHERE toDate(started_at) > (SELECT max(closed_day) FROM totals_data)
     UNION ALL
-    SELECT user_id, session_id, true, (times[1], times[-1], toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(times)))), toInt64(length(times)))
+    SELECT user_id, session_id, true,
+        (
+            times[1], times[-1],
+            toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(times)))), toInt64(length(times))
+        )
     FROM
     (
         SELECT user_id, session_id, arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))) AS times
@@ -79,7 +88,8 @@ def physical_copies(client: Client) -> int:
 
 def erasures(client: Client) -> list[tuple[str, int, int]]:
     """(user, partition, offset) of every erasure that was carried out."""
-    return [(str(user), int(partition), int(offset)) for user, partition, offset in client.query(_ERASED_SINCE).result_rows]
+    rows = client.query(_ERASURES).result_rows
+    return [(str(user), int(partition), int(offset)) for user, partition, offset in rows]
 
 
 def session_count(client: Client) -> int:
@@ -97,7 +107,7 @@ def session_differences(client: Client, gap_ms: int) -> list[SessionDifference]:
 
 
 def _events(client: Client) -> Iterator[StoredEvent]:
-    with closing(client.raw_stream(_EVENTS, fmt="RowBinary")) as stream:
+    with closing(cast("BufferedIOBase", client.raw_stream(_EVENTS, fmt="RowBinary"))) as stream:
         rest = b""
         while chunk := stream.read(1 << 20):
             rest += chunk

@@ -43,6 +43,8 @@ async def read(
     Raises `Unreachable`, also when Kafka falls silent before the end.
     """
     ends = {TopicPartition(topic, number): span.end for number, span in held.items() if len(span)}
+    if not ends:
+        return
     async with consumer(settings) as client:
         client.assign(list(ends))
         for partition in ends:

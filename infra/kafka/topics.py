@@ -36,10 +36,10 @@ def wanted_topics(settings: Settings) -> list[NewTopic]:
         "cleanup.policy": "delete",
     }
     return [
-        NewTopic(name, settings.partitions, replicas, topic_configs={**common, "retention.ms": str(days * DAY_MS)})
-        for name, days in (
-            (settings.events_topic, settings.kafka_retention_days),
-            (settings.dead_letter_topic, settings.dead_letter_retention_days),
+        NewTopic(name, partitions, replicas, topic_configs={**common, "retention.ms": str(days * DAY_MS)})
+        for name, partitions, days in (
+            (settings.events_topic, settings.partitions, settings.kafka_retention_days),
+            (settings.dead_letter_topic, 1, settings.dead_letter_retention_days),
         )
     ]
 

@@ -68,7 +68,7 @@ def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.Mo
 
 def test_an_unknown_key_of_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = toml_file(tmp_path, "ingest_prot = 1\n", monkeypatch)
-    with pytest.raises(WrongUse, match="ingest_prot in .*; did you mean ingest_port"):
+    with pytest.raises(WrongUse, match=r"ingest_prot in .*; did you mean ingest_port"):
         load()
     file.write_text("this is not toml")
     with pytest.raises(WrongUse, match="is not TOML"):

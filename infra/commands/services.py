@@ -1,0 +1,86 @@
+"""`convergio ingest`, `process`, `export`: one service each, as production runs them."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.errors import Unavailable, WrongUse
+
+
+def ingest(
+    origin: Annotated[
+        bool,
+        typer.Option(
+            "--origin", help="Answer the statistics as well, as the load balancer's one origin does in production."
+        ),
+    ] = False,
+) -> None:
+    """Run one gateway: takes events over HTTP and answers 202 once Kafka has them.
+
+    Listens on CONVERGIO_INGEST_HOST and _PORT. SIGTERM lets it finish what it has begun.
+    """
+    from infra.origin import create_origin
+    from infra.settings import load
+    from ingest import GatewaySettings, serve
+
+    settings = load()
+    _require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
+    try:
+        app = create_origin(settings) if origin else None
+        serve(settings.of(GatewaySettings), app)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+
+
+def process() -> None:
+    """Run one processor: takes events from Kafka and stores each once in ClickHouse.
+
+    Start as many as there is work for, up to one per partition; they share it among themselves.
+    """
+    from infra.settings import load
+    from processors import ProcessorSettings, serve
+
+    settings = load()
+    _require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
+    _require_directory(Path(settings.data_dir))
+    serve(settings.of(ProcessorSettings))
+
+
+def export() -> None:
+    """Run the exporter: metrics for Prometheus, statistics for students and operators.
+
+    Listens on CONVERGIO_EXPORTER_HOST and _PORT.
+    """
+    from exporter import ExporterSettings, serve
+    from infra.settings import load
+
+    settings = load()
+    _require_free(settings.exporter_host, settings.exporter_port, "CONVERGIO_EXPORTER_PORT")
+    serve(settings.of(ExporterSettings))
+
+
+def _require_directory(path: Path) -> None:
+    """Creates it if needed. Raises `Unavailable` if that cannot be done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"{path} cannot be created ({error.strerror}); choose another with CONVERGIO_DATA_DIR"
+        ) from error
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
+    """Raises `Unavailable` if nobody could listen there now."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise Unavailable(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with {setting}"
+        ) from error

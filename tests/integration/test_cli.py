@@ -1,0 +1,103 @@
+"""The command line: what it says, and how it ends, when all is well and when it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.local.ports import free_ports
+from tests.commands import Convergio
+
+COMMANDS = ("up", "demo", "simulate", "ingest", "process", "export", "migrate", "audit", "dlq", "erase", "config")
+
+
+async def test_help_names_every_command_and_the_exit_codes() -> None:
+    result = await Convergio()("--help")
+    for command in COMMANDS:
+        assert command in result.output
+    assert "Exit codes" in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_every_command_explains_itself(command: str) -> None:
+    result = await Convergio()(command, "--help")
+    assert "Usage" in result.output
+
+
+async def test_version_is_that_of_the_package() -> None:
+    result = await Convergio()("version")
+    assert result.output.startswith("convergio-telemetry ")
+    assert (await Convergio()("--version")).output == result.output
+
+
+async def test_config_shows_values_sources_and_no_secret() -> None:
+    convergio = Convergio({"ingest_port": "8123", "operator_token": "a-very-secret-token"})
+    rows = {row["name"]: row for row in json.loads((await convergio("config", "--format", "json")).output)}
+    assert rows["ingest_port"]["value"] == 8123
+    assert rows["ingest_port"]["source"] == "CONVERGIO_INGEST_PORT"
+    assert rows["partitions"]["source"] == "default"
+    for form in ("table", "json", "toml"):
+        assert "a-very-secret-token" not in (await convergio("config", "--format", form)).output
+
+
+@pytest.mark.parametrize("command", ["config", "migrate", "ingest", "process", "export", "audit"])
+async def test_an_unknown_setting_stops_every_command_with_one_line(command: str) -> None:
+    result = await Convergio({"ingest_prot": "1"})(command, code=2)
+    assert result.errors == "convergio: CONVERGIO_INGEST_PROT is not a setting; did you mean CONVERGIO_INGEST_PORT?\n"
+
+
+async def test_a_bad_setting_in_the_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "convergio.toml"
+    file.write_text('partitions = "many"\n')
+    result = await Convergio({"config": str(file)})("config", code=2)
+    assert result.errors.startswith(f"convergio: partitions in {file}='many': ")
+    assert result.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("migrate",),
+        ("audit",),
+        ("dlq", "list"),
+        ("erase", "6f1c2d9e-0000-4000-8000-000000000000"),
+    ],
+)
+async def test_kafka_that_does_not_answer_is_one_line(arguments: tuple[str, ...]) -> None:
+    (port,) = free_ports(1)
+    result = await Convergio({"kafka_bootstrap": f"127.0.0.1:{port}"})(*arguments, code=3)
+    assert result.errors.startswith(f"convergio: Kafka at 127.0.0.1:{port} does not answer")
+    assert result.errors.count("\n") == 1
+
+
+async def test_clickhouse_that_does_not_answer_is_one_line() -> None:
+    (port,) = free_ports(1)
+    result = await Convergio({"clickhouse_port": str(port)})("migrate", "--no-topics", code=3)
+    assert result.errors.startswith(f"convergio: ClickHouse at 127.0.0.1:{port} does not answer")
+    assert result.errors.count("\n") == 1
+
+
+async def test_an_id_that_is_none_is_refused() -> None:
+    result = await Convergio()("erase", "me", code=2)
+    assert "'me' is not a user id" in result.errors
+
+
+async def test_a_missing_topic_says_what_to_do(kafka_bootstrap: str, topic_prefix: str) -> None:
+    convergio = Convergio({"kafka_bootstrap": kafka_bootstrap, "events_topic": topic_prefix + "none"})
+    result = await convergio("audit", code=2)
+    assert "convergio migrate" in result.errors
+
+
+async def test_a_gateway_that_does_not_answer_is_reported(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    ledger = tmp_path / "ledger.ndjson"
+    result = await Convergio()(
+        *("simulate", "--url", f"http://127.0.0.1:{port}", "--events", "20", "--patience", "1"),
+        *("--ledger", str(ledger)),
+        code=1,
+    )
+    assert "got no answer" in result.errors
+    answers = {json.loads(line)["answer"] for line in ledger.read_text().splitlines()}
+    assert answers == {"unanswered"}

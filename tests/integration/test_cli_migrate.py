@@ -1,0 +1,69 @@
+"""`convergio migrate` against a real Kafka and ClickHouse."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from tests.commands import Convergio
+from tests.servers import ClickHouseAddress
+
+
+@pytest.fixture
+def convergio(kafka_bootstrap: str, clickhouse: ClickHouseAddress, topic_prefix: str, database: str) -> Convergio:
+    return Convergio(
+        {
+            "kafka_bootstrap": kafka_bootstrap,
+            "events_topic": topic_prefix + "events",
+            "dead_letter_topic": topic_prefix + "dlq",
+            "clickhouse_host": clickhouse.host,
+            "clickhouse_port": str(clickhouse.port),
+            "clickhouse_user": clickhouse.username,
+            "clickhouse_password": clickhouse.password,
+            "clickhouse_database": database,
+        }
+    )
+
+
+async def topic_options(convergio: Convergio, topic: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=convergio.settings["kafka_bootstrap"])
+    await admin.start()
+    try:
+        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        await admin.close()
+    ((_, _, _, _, entries),) = response.resources
+    return {entry[0]: entry[1] for entry in entries}
+
+
+async def test_it_creates_what_is_missing_and_can_be_repeated(convergio: Convergio) -> None:
+    first = await convergio("migrate")
+    assert "events: created, 4 partition(s)" in first.output
+    assert "dlq: created, 1 partition(s)" in first.output
+    assert "applied 001_tables.sql" in first.output
+    second = await convergio("migrate")
+    assert "created" not in second.output
+    assert "applied" not in second.output
+    assert "up to date" in second.output
+
+
+async def test_topics_keep_what_they_hold_for_as_long_as_settings_say(convergio: Convergio) -> None:
+    await convergio.with_settings(kafka_retention_days="3")("migrate", "--no-tables")
+    options = await topic_options(convergio, convergio.settings["events_topic"])
+    assert options["retention.ms"] == str(3 * 86_400_000)
+    assert options["cleanup.policy"] == "delete"
+    assert options["min.insync.replicas"] == "1"
+
+
+async def test_partitions_of_an_existing_topic_stay(convergio: Convergio) -> None:
+    await convergio("migrate", "--no-tables")
+    for other in ("2", "8"):
+        result = await convergio.with_settings(partitions=other)("migrate", "--no-tables")
+        assert f"there, 4 partition(s); CONVERGIO_PARTITIONS={other} is for new topics only" in result.output
+
+
+async def test_more_replicas_than_brokers_are_refused_in_one_line(convergio: Convergio) -> None:
+    result = await convergio.with_settings(replication_factor="9")("migrate", "--no-tables", code=2)
+    assert "Kafka refuses to create" in result.errors
+    assert result.errors.count("\n") == 1
