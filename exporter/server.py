@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import uvicorn
 
 from exporter.app import create_app
@@ -10,6 +12,9 @@ from exporter.settings import ExporterSettings
 
 def serve(settings: ExporterSettings) -> None:
     """Serves until SIGTERM or SIGINT, answers what is under way, returns. Raises SystemExit if it cannot start."""
+    # uvicorn sends itself the signal again when it is done; with these handlers that ends nothing, and we return.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda _signal, _frame: None)
     uvicorn.Server(
         uvicorn.Config(
             create_app(settings),

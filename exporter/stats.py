@@ -147,11 +147,6 @@ def minutes(study_ms: int) -> float:
     return round(study_ms / 60_000, 2)
 
 
-def mean(values_sum: float, users: int) -> float:
-    """The mean over users, rounded to hundredths; 0 for nobody."""
-    return round(values_sum / users, 2) if users else 0.0
-
-
 def last_days(count: int, zone: ZoneInfo, now: float) -> DayRange:
     """The `count` calendar days that end today in `zone`."""
     today = datetime.fromtimestamp(now, zone).date()

@@ -11,7 +11,7 @@ from uuid import UUID
 from exporter.auth import Audience
 from exporter.maestros import MaestroLabels
 from exporter.queries import Parameter, Reader, integer
-from exporter.stats import SLOT_MS, DayRange, Totals, day_series, mean, total
+from exporter.stats import SLOT_MS, DayRange, Totals, day_series, total
 from schemas.score import LEARNING_ACTIONS, SCORE_FEATURES, Score, ScoreTargets, engagement_score
 
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
@@ -88,11 +88,12 @@ async def _score(reader: Reader, audience: Audience, days: DayRange, targets: Sc
         },
     )
     users = integer(row, "users")
+    per_user = max(1, users)
     score = engagement_score(
-        active_days=mean(integer(row, "active_days"), users),
-        study_minutes=mean(integer(row, "study_ms") / 60_000, users),
-        learning_actions=mean(integer(row, "learning_actions"), users),
-        distinct_features=mean(integer(row, "distinct_features"), users),
+        active_days=integer(row, "active_days") / per_user,
+        study_minutes=integer(row, "study_ms") / 60_000 / per_user,
+        learning_actions=integer(row, "learning_actions") / per_user,
+        distinct_features=integer(row, "distinct_features") / per_user,
         targets=targets,
     )
     return users, score

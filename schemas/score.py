@@ -8,7 +8,8 @@ The targets are settings; the weights are part of the definition.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import floor
 from typing import NamedTuple
 
 WEIGHTS = {"active_days": 25, "study_minutes": 35, "learning_actions": 25, "distinct_features": 15}
@@ -44,7 +45,7 @@ class ScoreTargets(NamedTuple):
 
 
 class Component(NamedTuple):
-    """One part of the score: `points` of at most `weight`, for `value` against `target`."""
+    """One part of the score: `points` of at most `weight`, for `value` against `target`; rounded to hundredths."""
 
     name: str
     value: float
@@ -75,18 +76,12 @@ def engagement_score(
         "learning_actions": learning_actions,
         "distinct_features": distinct_features,
     }
-    components = tuple(
-        _component(name, values[name], target, WEIGHTS[name]) for name, target in targets._asdict().items()
-    )
-    exact = sum(
-        (
-            weight * min(Decimal(1), Decimal(str(value)) / Decimal(str(target)))
-            for _, value, target, weight, _ in components
-        ),
-        Decimal(0),
-    )
-    return Score(int(exact.quantize(Decimal(1), ROUND_HALF_UP)), components)
-
-
-def _component(name: str, value: float, target: float, weight: int) -> Component:
-    return Component(name, value, target, weight, round(weight * min(1.0, value / target), 2))
+    components = []
+    exact = Fraction(0)
+    for name, target in targets._asdict().items():
+        # By their decimal digits, so that half a point is half a point.
+        reached = min(Fraction(1), Fraction(str(values[name])) / Fraction(str(target)))
+        points = WEIGHTS[name] * reached
+        exact += points
+        components.append(Component(name, round(values[name], 2), target, WEIGHTS[name], round(float(points), 2)))
+    return Score(floor(exact + Fraction(1, 2)), tuple(components))

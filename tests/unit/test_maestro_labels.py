@@ -1,0 +1,46 @@
+"""The bounded label set of the maestros."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.maestros import MaestroLabels
+
+
+def test_the_most_selected_come_first_and_equal_counts_by_name() -> None:
+    assert list(MaestroLabels(3).bounded({"b": 1, "a": 1, "c": 5, "d": 1}).items()) == [
+        ("c", 5),
+        ("a", 1),
+        ("b", 1),
+        ("other", 1),
+    ]
+
+
+def test_without_more_maestros_than_places_there_is_no_other() -> None:
+    assert MaestroLabels(2).bounded({"a": 1, "b": 2}) == {"b": 2, "a": 1}
+
+
+def test_an_admitted_maestro_stays_when_others_overtake_it() -> None:
+    labels = MaestroLabels(1)
+    assert labels.bounded({"a": 2, "b": 1}) == {"a": 2, "other": 1}
+    assert labels.bounded({"a": 2, "b": 9}) == {"a": 2, "other": 9}
+
+
+def test_a_maestro_called_other_counts_with_the_others() -> None:
+    assert MaestroLabels(2).bounded({"other": 5, "a": 1}) == {"a": 1, "other": 5}
+
+
+growth = st.lists(st.tuples(st.sampled_from("abcdefg"), st.integers(1, 9)), max_size=40)
+
+
+@given(limit=st.integers(1, 8), steps=growth)
+def test_no_series_ever_falls_and_all_of_them_sum_to_everything(limit: int, steps: list[tuple[str, int]]) -> None:
+    labels, counts = MaestroLabels(limit), dict[str, int]()
+    shown: dict[str, int] = {}
+    for maestro, more in steps:
+        counts[maestro] = counts.get(maestro, 0) + more
+        before, shown = shown, labels.bounded(counts)
+        assert all(shown[label] >= count for label, count in before.items())
+        assert sum(shown.values()) == sum(counts.values())
+        assert len(shown) <= limit + 1

@@ -1,0 +1,90 @@
+"""The background reading: one at a time, and the last good value through failures."""
+
+from __future__ import annotations
+
+import asyncio
+
+from exporter.queries import ReadError
+from exporter.snapshot import Reading, Refresher
+
+
+class Source:
+    """A value to read; each reading waits until it is let go, and moves the clock by `seconds`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.seconds = 0.0
+        self.readings = 0
+        self.broken = False
+        self.go = asyncio.Event()
+        self.go.set()
+        self.changes = 0
+
+    async def read(self, at: float) -> str:
+        self.readings += 1
+        await self.go.wait()
+        self.now += self.seconds
+        if self.broken:
+            raise ReadError("away")
+        return f"read at {at:g}"
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    def refresher(self, pause: float = 2, share: float = 1) -> Refresher[str]:
+        return Refresher("test", self.read, self.changed, clock=lambda: self.now, pause=pause, share=share)
+
+
+async def test_readers_that_come_during_a_reading_share_it() -> None:
+    source = Source()
+    refresher = source.refresher()
+    source.go.clear()
+    waiting = [asyncio.create_task(refresher.refresh()) for _ in range(5)]
+    await asyncio.sleep(0)
+    source.go.set()
+    await asyncio.gather(*waiting)
+    assert source.readings == 1
+    assert source.changes == 1
+
+
+async def test_a_reading_knows_when_it_began_and_how_long_it_took() -> None:
+    source = Source()
+    source.seconds = 0.5
+    refresher = source.refresher()
+    await refresher.refresh()
+    assert refresher.reading == Reading("read at 1000", 1000.0, 0.5)
+    assert refresher.healthy
+
+
+async def test_a_failure_keeps_the_last_value_and_shows() -> None:
+    source = Source()
+    refresher = source.refresher()
+    await refresher.refresh()
+    source.broken = True
+    source.now += 60
+    await refresher.refresh()
+    assert (refresher.healthy, refresher.failures) == (False, 1)
+    assert refresher.reading == Reading("read at 1000", 1000.0, 0.0)
+    assert refresher.age(source.now) == 60
+    source.broken = False
+    await refresher.refresh()
+    assert (refresher.healthy, refresher.failures) == (True, 1)
+    assert refresher.age(source.now) == 0
+
+
+async def test_before_the_first_reading_the_value_is_infinitely_old() -> None:
+    assert Source().refresher().age(1000) == float("inf")
+
+
+async def test_slow_readings_are_rarer_so_that_they_take_no_more_than_their_share() -> None:
+    refresher = Source().refresher(pause=2, share=0.1)
+    assert refresher.pause_after(0.1) == 2
+    assert refresher.pause_after(8) == 72
+
+
+async def test_a_longer_pause_that_was_earned_does_not_make_a_value_stale() -> None:
+    source = Source()
+    source.seconds = 8
+    refresher = source.refresher(pause=2, share=0.1)
+    await refresher.refresh()
+    assert refresher.age(source.now + 72) == 8 + 2
