@@ -9,7 +9,7 @@ from typing import Any
 
 from processors.cache import UserCache
 from processors.dedup import Outcome, User
-from processors.envelopes import EventBatch
+from processors.envelopes import EventBatch, Row
 from processors.sink import StoredErasure, StoredEvent
 
 
@@ -50,27 +50,40 @@ def _fold_batch(
     folded: Folded,
     touched: defaultdict[tuple[int, str], set[str]],
 ) -> None:
-    partition, offset = batch.message.partition, batch.message.offset
-    kept: defaultdict[int, list[int]] = defaultdict(list)
-    added: set[tuple[str, str]] = set()
-    for index, row in enumerate(batch.rows):
-        user = cache[row.user_id]
+    partition, offset, rows = batch.message.partition, batch.message.offset, batch.rows
+    stored: defaultdict[int, list[int]] = defaultdict(list)
+    sizes: dict[str, int] = {}
+    user_id = session_id = ""
+    for index, row in enumerate(rows):
+        if row.user_id != user_id:
+            user_id, session_id = row.user_id, ""
+            user = cache[user_id]
+            sizes.setdefault(user_id, len(user.ids))
+            indices, sessions = stored[user.epoch], touched[partition, user_id]
         outcome = user.add(row, offset, oldest_ms, gap_ms)
         if outcome is Outcome.STORED:
-            kept[user.epoch].append(index)
-            added.add((row.user_id, row.event_id))
-            touched[partition, row.user_id].add(row.session_id)
-        elif outcome is Outcome.REDELIVERED:
-            if (row.user_id, row.event_id) in added:
+            indices.append(index)
+        else:
+            if outcome is Outcome.REDELIVERED and _repeats(rows, index, indices):
                 outcome = Outcome.DUPLICATE
-            else:
-                touched[partition, row.user_id].add(row.session_id)
-        folded.outcomes[outcome] += 1
-    for user_id, events in Counter(user_id for user_id, _ in added).items():
-        cache.grew(user_id, events)
-    for epoch, indices in kept.items():
-        everything = len(indices) == len(batch.rows)
-        folded.lines.append(batch.stored_lines(None if everything else indices, epoch))
+            folded.outcomes[outcome] += 1
+            if outcome is not Outcome.REDELIVERED:
+                continue
+        if row.session_id != session_id:
+            session_id = row.session_id
+            sessions.add(session_id)
+    for known, size in sizes.items():
+        cache.grew(known, len(cache[known].ids) - size)
+    for epoch, indices in stored.items():
+        if indices:
+            folded.outcomes[Outcome.STORED] += len(indices)
+            folded.lines.append(batch.stored_lines(None if len(indices) == len(rows) else indices, epoch))
+
+
+def _repeats(rows: Sequence[Row], index: int, stored: Sequence[int]) -> bool:
+    """Whether the row has the id of an earlier one of its own message, stored just now."""
+    row = rows[index]
+    return any(rows[place].event_id == row.event_id and rows[place].user_id == row.user_id for place in stored)
 
 
 def users_from(

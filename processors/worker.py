@@ -78,6 +78,7 @@ def serve(settings: ProcessorSettings) -> None:
     app = create_app(settings)
     app.finalize()
     app.worker_init()
+    app.worker_init_post_autodiscover()
     worker = faust.Worker(app, loglevel=settings.log_level, redirect_stdouts=False)
     worker.execute_from_commandline()
 
