@@ -106,7 +106,12 @@ class BodyReader:
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The body as plain bytes. Raises Problem (400, 408, 413, 415, 503) or ClientGone."""
         encoding = self._check_headers(headers)
-        body = await self._receive(receive)
+        message = await self._next(receive)
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            body = await self._receive_rest(body, receive)
+        elif len(body) > self._max_body:
+            raise self._too_large()
         return body if encoding is None else inflate(body, encoding, self._max_inflated)
 
     def _check_headers(self, headers: Mapping[bytes, bytes]) -> Encoding | None:
@@ -133,15 +138,6 @@ class BodyReader:
                 headers=((b"accept-encoding", b"gzip, zstd"),),
             )
         return ENCODINGS[encoding]
-
-    async def _receive(self, receive: Receive) -> bytes:
-        message = await self._next(receive)
-        first: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            if len(first) > self._max_body:
-                raise self._too_large()
-            return first
-        return await self._receive_rest(first, receive)
 
     async def _receive_rest(self, first: bytes, receive: Receive) -> bytes:
         """The slow way: a body in pieces, its bytes taken from the budget while it is incomplete."""

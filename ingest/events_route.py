@@ -93,14 +93,13 @@ class EventsRoute:
         except Problem as problem:
             status, answer = problem.status, _Answer(*problem.answer())
         except ClientGone:
-            self._metrics.answered[CLIENT_GONE]()
+            self._metrics.answered(CLIENT_GONE)
             return
         except Exception:
             log.exception("request failed")
             failed = Problem("internal", "The gateway failed on this request; send the same batch again later.")
             status, answer = failed.status, _Answer(*failed.answer())
-        if status in self._metrics.answered:
-            self._metrics.answered[status]()
+        self._metrics.answered(status)
         await send(
             {
                 "type": "http.response.start",

@@ -24,12 +24,13 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
 from ingest.envelope import MAX_BATCH_BYTES
 from ingest.kafka import ClientOptions
+from ingest.lane import MESSAGE_OVERHEAD_BYTES, Events, Lane
 from ingest.problems import Problem
 from schemas.envelope import Kind, headers, message_key, partition_for
 
@@ -38,12 +39,6 @@ log = logging.getLogger(__name__)
 FIRST_BACKOFF_SECONDS: Final = 0.2
 LONGEST_BACKOFF_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
-MESSAGE_OVERHEAD_BYTES: Final = 512
-"""What a waiting message costs beside its value: key, headers, futures."""
-
-_PASSING: Final = (KafkaTimeoutError, UnknownTopicOrPartitionError, AssertionError)
-"""Failures to hand a message over that leave the producer as it was."""
-
 _HEADERS: Final[dict[Kind, list[tuple[str, bytes]]]] = {
     "events": headers("events"),
     "erasure": headers("erasure"),
@@ -61,45 +56,11 @@ class Options(NamedTuple):
     retry_after: int
 
 
-class _Delivery:
-    """The messages of one request on their way: settled once each has been handed over and answered.
+class _Link(NamedTuple):
+    """A connected producer with a lane for each partition."""
 
-    Counts what is still open: one for handing them over, one for every message handed over.
-    """
-
-    __slots__ = ("_failure", "_link", "_open", "_producer", "_size", "started", "waiter")
-
-    def __init__(self, producer: Producer, link: AIOKafkaProducer, size: int) -> None:
-        self.waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.started = perf_counter()
-        self._producer = producer
-        self._link = link
-        self._size = size
-        self._open = 1
-        self._failure: BaseException | None = None
-
-    def handed_over(self, future: asyncio.Future[object]) -> None:
-        self._open += 1
-        future.add_done_callback(self._answered)
-
-    def _answered(self, future: asyncio.Future[object]) -> None:
-        if (failure := future.exception()) is not None:
-            self._failure = failure
-        self.settle()
-
-    def settle(self) -> None:
-        """One thing less is open."""
-        self._open -= 1
-        if self._open:
-            return
-        failure = self._failure
-        self._producer.settled(self._link, self._size, self.started, failure)
-        if self.waiter.done():
-            return
-        if failure is None:
-            self.waiter.set_result(None)
-        else:
-            self.waiter.set_exception(failure)
+    producer: AIOKafkaProducer
+    lanes: list[Lane]
 
 
 class Producer:
@@ -118,8 +79,7 @@ class Producer:
         self._observe = observe_acknowledgement
         self._count_replacement = count_replacement
         self._deadlines = Deadlines(options.ack_timeout_seconds)
-        self._link: AIOKafkaProducer | None = None
-        self._partitions = 0
+        self._link: _Link | None = None
         self._stalled = False
         self._last_acknowledged = 0.0
         self._failed = asyncio.Event()
@@ -153,25 +113,21 @@ class Producer:
         link = self._link
         if link is None:
             raise self._unavailable()
-        size = MESSAGE_OVERHEAD_BYTES * len(values) + sum(map(len, values))
-        self._budget.take(size)
+        self._budget.take(MESSAGE_OVERHEAD_BYTES * len(values) + sum(map(len, values)))
+        lanes, key, marks = link.lanes, message_key(user_id), _HEADERS[kind]
+        lane = lanes[partition_for(user_id, len(lanes))]
+        started = perf_counter()
+        sent = [lane.put(key, value, marks) for value in values]
         deadline = self._deadlines.open()
-        delivery = _Delivery(self, link, size)
         try:
-            try:
-                topic, key = self._options.topic, message_key(user_id)
-                partition = partition_for(user_id, self._partitions)
-                for value in values:
-                    delivery.handed_over(
-                        await link.send(topic, value, key=key, partition=partition, headers=_HEADERS[kind])
-                    )
-            finally:
-                delivery.settle()
-            await delivery.waiter
+            if len(sent) == 1:
+                await sent[0]
+            else:
+                await asyncio.gather(*sent)
         except asyncio.CancelledError:
             if not deadline.claims():
                 raise
-            if self._last_acknowledged < delivery.started:
+            if self._last_acknowledged < started:
                 self._stall()
             raise Problem(
                 "acknowledgement-late",
@@ -180,25 +136,17 @@ class Producer:
                 retry_after=self._options.retry_after,
             ) from None
         except (KafkaError, AssertionError) as failure:
-            # The assertion is aiokafka's for a partition that has just gone from its metadata.
-            if not isinstance(failure, _PASSING):
-                self._replace(link, failure)
             raise self._unavailable() from failure
         finally:
             deadline.close()
 
-    def settled(self, link: AIOKafkaProducer, size: int, started: float, failure: BaseException | None) -> None:
-        """Kafka has answered for all of one request's messages, `size` bytes; `started` by `perf_counter`."""
-        self._budget.give_back(size)
-        if failure is not None:
-            self._replace(link, failure)
-            return
-        now = self._last_acknowledged = perf_counter()
+    def _stored(self, seconds: float) -> None:
+        self._last_acknowledged = perf_counter()
         self._stalled = False
-        self._observe(now - started)
+        self._observe(seconds)
 
-    def _replace(self, link: AIOKafkaProducer, failure: BaseException) -> None:
-        if link is self._link and not self._failed.is_set():
+    def _replace(self, failure: BaseException) -> None:
+        if not self._failed.is_set():
             log.error("producer unusable, replacing it", extra={"reason": type(failure).__name__})
             self._failed.set()
 
@@ -216,10 +164,11 @@ class Producer:
 
     async def _keep_connected(self) -> None:
         while True:
-            link = await self._connect()
-            self._link = link
+            producer, partitions = await self._connect()
+            self._failed.clear()
+            link = self._link = _Link(producer, self._open_lanes(producer, range(partitions)))
             self._stalled = False
-            log.info("producer connected", extra={"partitions": self._partitions})
+            log.info("producer connected", extra={"partitions": partitions})
             while not self._failed.is_set():
                 try:
                     await asyncio.wait_for(self._failed.wait(), PROBE_SECONDS)
@@ -228,83 +177,85 @@ class Producer:
             self._link = None
             self._count_replacement()
             await self._dispose(link)
-            self._failed.clear()
 
-    async def _connect(self) -> AIOKafkaProducer:
-        """Tries until it works: brokers found, producer id given, the topic there."""
+    async def _connect(self) -> tuple[AIOKafkaProducer, int]:
+        """Tries until it works: brokers found, producer id given, the topic there. Also its partitions."""
         backoff = FIRST_BACKOFF_SECONDS
         complained = False
         while True:
-            link = self._new_link()
+            producer = self._new_producer()
             try:
                 async with asyncio.timeout(self._options.ack_timeout_seconds):
-                    await link.start()
-                    self._partitions = len(await link.partitions_for(self._options.topic))
-                return link
+                    await producer.start()
+                    return producer, len(await producer.partitions_for(self._options.topic))
             except (KafkaError, OSError, TimeoutError) as failure:
                 if not complained:
                     complained = True
                     log.warning("kafka cannot be reached, trying again", extra={"reason": type(failure).__name__})
-                await self._dispose(link)
+                await self._dispose(_Link(producer, []))
             except BaseException:
-                await self._dispose(link)
+                await self._dispose(_Link(producer, []))
                 raise
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
 
-    def _new_link(self) -> AIOKafkaProducer:
+    def _open_lanes(self, producer: AIOKafkaProducer, partitions: range) -> list[Lane]:
+        events = Events(release=self._budget.give_back, stored=self._stored, failed=self._replace)
+        beat = self._options.linger_ms / 1000
+        topic = self._options.topic
+        return [Lane(producer, topic, number, beat, events) for number in partitions]
+
+    def _new_producer(self) -> AIOKafkaProducer:
         options = self._options
         return AIOKafkaProducer(
             **options.client,
             client_id="convergio-ingest",
             enable_idempotence=True,
             acks="all",
-            linger_ms=options.linger_ms,
             compression_type=options.compression,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_BATCH_BYTES,
             request_timeout_ms=int(options.ack_timeout_seconds * 1000),
         )
 
-    async def _probe(self, link: AIOKafkaProducer) -> None:
-        """Keeps the number of partitions current, and finds out that a stalled Kafka is back."""
-        partitions = link.client.cluster.partitions_for_topic(self._options.topic)
-        if partitions:
-            self._partitions = len(partitions)
+    async def _probe(self, link: _Link) -> None:
+        """Adds lanes for partitions the topic has been given, and finds out that a stalled Kafka is back."""
+        known = link.producer.client.cluster.partitions_for_topic(self._options.topic) or ()
+        if len(known) > len(link.lanes):
+            link.lanes.extend(self._open_lanes(link.producer, range(len(link.lanes), len(known))))
         if not self._stalled:
             return
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                await link.client.fetch_all_metadata()
+                await link.producer.client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError):
             return
         self._stalled = False
         log.info("kafka answers again, ready")
 
-    async def _dispose(self, link: AIOKafkaProducer) -> None:
+    async def _dispose(self, link: _Link) -> None:
         """Ends a producer: flushes it if that works in time, else gives its messages up.
 
-        aiokafka has no way to give up: its `stop` waits for every message. So its connections are closed, its
-        sender is stopped, and whatever was still waiting fails here, which gives its bytes back.
+        aiokafka has no way to give up: its `stop` waits for every message. So what still waits fails here, its
+        sender is stopped, and its connections are closed.
         """
-        flushed = False
+        producer = link.producer
         try:
             async with asyncio.timeout(self._options.ack_timeout_seconds):
-                await link.stop()
-            flushed = True
+                for lane in link.lanes:
+                    await lane.drained()
+                await producer.stop()
+            return
         except (KafkaError, OSError, TimeoutError) as failure:
             log.warning("producer did not flush, giving up", extra={"reason": type(failure).__name__})
-        if flushed:
-            return
-        accumulator, sender = link._message_accumulator, link._sender
-        accumulator.fail_all(KafkaError("the producer was given up"))
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await sender.close()
-        except (KafkaError, OSError, TimeoutError, asyncio.InvalidStateError) as failure:
-            log.debug("sender ended", extra={"reason": type(failure).__name__})
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await link.client.close()
-        except (KafkaError, OSError, TimeoutError) as failure:
-            log.debug("client ended", extra={"reason": type(failure).__name__})
+        finally:
+            for lane in link.lanes:
+                await lane.end()
+        producer._closed = True
+        producer._message_accumulator.fail_all(KafkaError("the producer was given up"))
+        for ending in (producer._sender.close(), producer.client.close()):
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await ending
+            except (KafkaError, OSError, TimeoutError) as failure:
+                log.debug("kafka client ended", extra={"reason": type(failure).__name__})
