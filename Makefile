@@ -33,7 +33,6 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 
 test: $(READY) lint types ## Lint, types and every test, against real Kafka and ClickHouse
 	@$(BIN)/pytest
-	@echo "test: style, types and behaviour are as promised; what was skipped is listed above with its reason"
 
 lint: $(READY) ## Style and likely mistakes
 	@$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from processors.queries import sql
+from processors.sql import sql
 from processors.settings import ProcessorSettings
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
@@ -113,11 +113,11 @@ class Sink:
         self._insert("sessions_data", _encoder.encode_lines(rows))
 
     def command(self, name: str, **values: str | int) -> None:
-        """Runs the statement `queries/NAME.sql`. Values must be numbers or ids checked before."""
+        """Runs the statement `sql/NAME.sql`. Values must be numbers or ids checked before."""
         self._query(sql(name), **values)
 
     def lines(self, name: str, **values: str | int) -> list[str]:
-        """The lines that the query `queries/NAME.sql` answers with."""
+        """The lines that the query `sql/NAME.sql` answers with."""
         return self._query(sql(name), **values).decode().splitlines()
 
     def drop_partition(self, partition: str) -> None:
