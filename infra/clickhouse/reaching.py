@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ from schemas.settings import SharedSettings
 @contextmanager
 def clickhouse_errors(settings: SharedSettings) -> Iterator[None]:
     """Raises `Unreachable` for a server that does not answer, or answers that it cannot."""
+    # The driver logs each failed attempt; the one line that counts is raised.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
         yield
     except (ClickHouseError, OSError) as error:
