@@ -1,0 +1,70 @@
+"""`convergio demo` and `up`, as people run them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from infra.commands.demo import FAMILIES
+from tests.commands import COMMAND, Convergio
+from tests.stacks import free_block
+
+
+def ports() -> list[str]:
+    first = free_block(40)
+    return [
+        *("--ingest-port", str(first), "--exporter-port", str(first + 8), "--kafka-port", str(first + 10)),
+        *("--clickhouse-port", str(first + 20), "--processor-port", str(first + 30)),
+    ]
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_a_demo_that_ends_by_itself_shows_that_every_event_is_stored_once(tmp_path: Path) -> None:
+    result = await Convergio()("demo", "--seconds", "5", "--data-dir", str(tmp_path), *ports(), seconds=280)
+    assert result.output.index("ready") < result.output.index("audit: every event is stored exactly once")
+    for family in FAMILIES:
+        assert f"# TYPE {family} " in result.output
+        assert f"\n{family}{{" in result.output
+    assert "stored" in result.output
+    assert list((tmp_path / "run").glob("*.pid")) == []
+
+
+async def test_up_stops_everything_at_sigterm_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "up", "--data-dir", str(tmp_path), *ports()),
+        env=Convergio().environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    try:
+        async with asyncio.timeout(180):
+            while (line := await process.stdout.readline()) != b"ready\n":
+                assert line, "it ended before it was ready"
+        pids = [int(file.read_text()) for file in (tmp_path / "run").glob("*.pid")]
+        assert len(pids) == 5
+        assert all(alive(pid) for pid in pids)
+        os.kill(process.pid, signal.SIGTERM)
+        async with asyncio.timeout(90):
+            await process.stdout.read()
+            assert await process.wait() == 0
+        assert not any(alive(pid) for pid in pids)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    taken = str(server.sockets[0].getsockname()[1])
+    options = ports()
+    options[options.index("--exporter-port") + 1] = taken
+    result = await Convergio()("up", "--data-dir", str(tmp_path), *options, code=4)
+    assert result.errors.startswith(f"convergio: port {taken}, which exporter needs, is taken")
+    assert result.errors.count("\n") == 1
+    server.close()
