@@ -40,8 +40,18 @@ async def load(stack: RunningStack, ledger: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def stored_more(stack: RunningStack, than: int) -> bool:
-    return (await stack.rows("SELECT count() FROM events"))[0][0] > than
+async def stored_events(stack: RunningStack) -> int:
+    ((count,),) = await stack.rows("SELECT count() FROM events")
+    return int(count)
+
+
+async def until_more_is_stored(stack: RunningStack) -> None:
+    before = await stored_events(stack)
+
+    async def more() -> bool:
+        return await stored_events(stack) > before
+
+    await until(more)
 
 
 @pytest.mark.timeout(600)
@@ -50,8 +60,7 @@ async def test_nothing_is_lost_or_doubled_when_any_process_is_killed_under_load(
     async with running_stack(tmp_path / "stack", ingest=2, processors=2) as stack:
         async with load(stack, ledger):
             for service in KILLED_IN_TURN:
-                ((stored,),) = await stack.rows("SELECT count() FROM events")
-                await until(lambda seen=stored: stored_more(stack, seen))
+                await until_more_is_stored(stack)
                 await stack.kill(service)
         report = await stack.audit()
         oracle = Oracle(read_ledger(ledger))

@@ -108,7 +108,10 @@ class Oracle:
     def event_rows(self) -> list[tuple[object, ...]]:
         """Every event: user, event, session, time, category, action, label, value; sorted."""
         return sorted(
-            (event.user, event.event, event.session, event.at_ms, event.category, event.action, event.label, event.value)
+            (
+                *(event.user, event.event, event.session, event.at_ms),
+                *(event.category, event.action, event.label, event.value),
+            )
             for event in self.events
         )
 
