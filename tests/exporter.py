@@ -23,8 +23,9 @@ from infra.local.ports import free_ports
 from schemas.events import ACTION_COLUMNS, CATEGORIES
 from tests.gateway import until
 
-T = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-"""The moment the tests' exporters believe it is, unless they say otherwise."""
+T = datetime.now(UTC).replace(microsecond=0)
+"""The moment the tests' exporters believe it is, unless they say otherwise. ClickHouse has a clock of its own, so this
+is not far from it."""
 
 CATEGORY_OF = {action: category for category, actions in CATEGORIES.items() for action in actions}
 

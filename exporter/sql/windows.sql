@@ -22,7 +22,7 @@ FROM
         sumIf(study_ms, started_at > t - INTERVAL 1 HOUR) AS studied_1h,
         sumIf(study_ms, started_at > t - INTERVAL 1 DAY) AS studied_24h,
         sumIf(study_ms, started_at > t - INTERVAL 7 DAY) AS studied_7d
-    FROM sessions
+    FROM recent_sessions
     WHERE started_at <= t AND last_event_at > t - INTERVAL 7 DAY
     GROUP BY user_id
 )

@@ -20,7 +20,6 @@ from tests.exporter import (
     Exporter,
     ManualClock,
     SessionRow,
-    T,
     insert_events,
     insert_sessions,
     running_exporter,
@@ -31,6 +30,7 @@ STATS = "/api/telemetry/stats"
 TOKEN = "the token of the operators"
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
 ANNA, BRUNO = uuid.uuid4(), uuid.uuid4()
+T = datetime(2026, 5, 4, 12, tzinfo=UTC)
 YESTERDAY = T - timedelta(days=1)
 
 
@@ -70,16 +70,16 @@ def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
         insert_events(
             client,
             [
-                EventRow(ANNA, "message_sent"),
-                EventRow(ANNA, "page_view"),
-                EventRow(ANNA, "page_view"),
-                EventRow(ANNA, "flashcard_review"),
-                EventRow(ANNA, "maestro_selected", label="archimede"),
-                EventRow(ANNA, "maestro_selected", label="euclide"),
-                EventRow(ANNA, "maestro_selected", label="archimede"),
+                EventRow(ANNA, "message_sent", T),
+                EventRow(ANNA, "page_view", T),
+                EventRow(ANNA, "page_view", T),
+                EventRow(ANNA, "flashcard_review", T),
+                EventRow(ANNA, "maestro_selected", T, label="archimede"),
+                EventRow(ANNA, "maestro_selected", T, label="euclide"),
+                EventRow(ANNA, "maestro_selected", T, label="archimede"),
                 EventRow(ANNA, "quiz_complete", YESTERDAY),
-                EventRow(BRUNO, "mind_map_view"),
-                EventRow(BRUNO, "maestro_selected", label="ipazia"),
+                EventRow(BRUNO, "mind_map_view", T),
+                EventRow(BRUNO, "maestro_selected", T, label="ipazia"),
             ],
         )
     return settings
@@ -87,7 +87,7 @@ def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
 
 @pytest.fixture(scope="module")
 async def exporter(settings: ExporterSettings) -> AsyncIterator[Exporter]:
-    async with running_exporter(settings) as running:
+    async with running_exporter(settings, ManualClock(T)) as running:
         yield running
 
 
@@ -189,7 +189,7 @@ async def test_who_is_neither_user_nor_operator_gets_a_problem(
 
 async def test_without_an_operator_token_configured_no_token_is_right(settings: ExporterSettings) -> None:
     closed = settings.model_copy(update={"operator_token": None})
-    async with running_exporter(closed) as exporter:
+    async with running_exporter(closed, ManualClock(T)) as exporter:
         assert (await exporter.get(STATS, Authorization="Bearer ")).status == 403
         assert (await exporter.get(STATS, Authorization="Bearer None")).status == 403
 
@@ -296,7 +296,7 @@ async def test_the_openapi_document_describes_the_answers(exporter: Exporter) ->
 
 
 async def test_the_statistics_can_be_served_alone(settings: ExporterSettings) -> None:
-    clock = ManualClock()
+    clock = ManualClock(T)
     async with running_exporter(settings, clock, create_stats_app(settings, clock=clock)) as exporter:
         assert (await exporter.get(f"{STATS}?range=today", **cookie(ANNA))).status == 200
         assert (await exporter.get(f"{STATS}?range=never", **cookie(ANNA))).status == 400

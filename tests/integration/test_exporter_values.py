@@ -54,7 +54,7 @@ def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
 def client(clickhouse: ClickHouseAddress, database: str, settings: ExporterSettings) -> Iterator[Client]:
     """Writes rows that are not merged: what a reader sees may not depend on merges."""
     with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
-        for table in ("sessions_data", "events_data", "totals_data", "erasures_data"):
+        for table in ("sessions_data", "recent_sessions_data", "events_data", "totals_data", "erasures_data"):
             client.command(f"SYSTEM STOP MERGES {database}.{table}")
         yield client
 
@@ -152,11 +152,25 @@ async def test_a_period_excludes_its_beginning_and_includes_its_end(
 ) -> None:
     length = PERIODS[period]
     for start, inside in [(T - length, 0), (T - length + MS, 1), (T, 1), (T + MS, 0)]:
-        client.command("TRUNCATE TABLE sessions_data")
+        for table in ("sessions_data", "recent_sessions_data"):
+            client.command(f"TRUNCATE TABLE {table}")
         insert_sessions(client, [SessionRow(uuid.uuid4(), started_at=start, study_ms=60_000)])
         samples = await exporter.samples()
         for family in ("convergio_users_active", "convergio_sessions_total", "convergio_study_minutes_total"):
             assert samples[f'{family}{{period="{period}"}}'] == inside, (family, start)
+
+
+async def test_a_session_that_comes_back_after_days_counts_by_its_newest_row(
+    exporter: Exporter, client: Client
+) -> None:
+    old = SessionRow(uuid.uuid4(), started_at=T - timedelta(days=20), study_ms=60_000)
+    insert_sessions(client, [old])
+    grown = replace(old, last_event_at=T, study_ms=120_000, events=2)
+    insert_sessions(client, [grown])
+    samples = await shown(exporter)
+    assert samples == oracle([old, grown], T)
+    assert samples['convergio_users_active{period="1h"}'] == 1
+    assert samples['convergio_sessions_total{period="7d"}'] == 0
 
 
 async def test_a_row_written_late_by_a_previous_owner_changes_nothing(exporter: Exporter, client: Client) -> None:
