@@ -23,7 +23,7 @@ from infra.local.kafka_jars import KAFKA_VERSION
 from infra.local.ports import HOST, free_ports
 from infra.local.probes import answers_ok
 from infra.local.service import Service
-from infra.local.supervisor import Supervisor
+from infra.local.supervisor import Stage, Supervisor
 
 Server = Literal["kafka", "clickhouse"]
 
@@ -126,5 +126,5 @@ async def clickhouse_server(data_dir: Path) -> AsyncIterator[ClickHouseAddress]:
 async def running(service: Service, data_dir: Path) -> AsyncIterator[None]:
     """A process that is ready, is restarted should it die, and is stopped at the end."""
     with DataDir(data_dir) as held:
-        async with Supervisor(held, [[service]]):
+        async with Supervisor(held, [Stage([service])]):
             yield

@@ -24,7 +24,7 @@ from jgo.parse import Coordinate
 from infra.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jgo.maven import Artifact
 
@@ -52,12 +52,13 @@ def read_lock(text: str) -> list[LockedJar]:
     return [LockedJar(coordinate, digest) for coordinate, digest in lines]
 
 
-def kafka_class_path() -> list[Path]:
+def kafka_class_path(jars: Sequence[LockedJar] | None = None) -> list[Path]:
     """Paths of every jar the broker needs, fetching those that are not in the local Maven repository.
 
+    A mirror in jgo's configuration is asked before Maven Central.
     Raises Unavailable when one of them can neither be found nor fetched.
     """
-    jars = read_lock(LOCK_FILE.read_text())
+    jars = read_lock(LOCK_FILE.read_text()) if jars is None else jars
     context = _maven()
     try:
         with _one_fetcher_at_a_time(), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
@@ -65,14 +66,13 @@ def kafka_class_path() -> list[Path]:
     except (OSError, RuntimeError) as problem:  # requests' errors are OSErrors, jgo's own are RuntimeErrors
         reason = str(problem).splitlines()[0]
         raise Unavailable(
-            f"cannot fetch Apache Kafka {KAFKA_VERSION} from Maven ({reason}); connect once, or set"
-            " M2_REPO to a repository that holds it, or point CONVERGIO_KAFKA_BOOTSTRAP at a running Kafka"
+            f"cannot fetch Apache Kafka {KAFKA_VERSION} from Maven ({reason});"
+            " connect once, or set M2_REPO to a Maven repository that holds it"
         ) from problem
 
 
 def _maven() -> MavenContext:
     settings = GlobalSettings.load()
-    # A mirror named in jgo's own configuration comes first.
     repositories = {**settings.repositories, "central": MAVEN_CENTRAL_URL}
     return MavenContext(repo_cache=settings.repo_cache, remote_repos=repositories)
 

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Self
 
+from infra.errors import Unavailable
 from infra.local.orphans import die_with_parent
 from infra.local.service import Service
 
@@ -29,7 +30,10 @@ class ServiceProcess:
     def __init__(self, process: asyncio.subprocess.Process, pid_file: Path) -> None:
         self._process = process
         self._pid_file = pid_file
+        self._cleared = False
         self.pid = process.pid
+        self.condemned: Unavailable | None = None
+        """Why the supervisor is ending it, if it is."""
 
     @classmethod
     async def start(cls, service: Service, data_dir: Path) -> Self:
@@ -49,16 +53,18 @@ class ServiceProcess:
         return cls(process, pid_path)
 
     async def wait(self) -> int:
-        """Its exit code, negative for a signal's number."""
+        """Its exit code, negative for a signal's number. What it left behind in its group ends with it."""
         code = await self._process.wait()
-        self._pid_file.unlink(missing_ok=True)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # what it left behind in its group
-            os.killpg(self.pid, signal.SIGKILL)
+        if not self._cleared:  # once: the pid may soon be another process's
+            self._cleared = True
+            self._pid_file.unlink(missing_ok=True)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         return code
 
-    async def stop(self, grace_seconds: float) -> bool:
-        """Ends it with SIGTERM, after the grace period with SIGKILL. True if it went by itself."""
-        if self._process.returncode is None:
+    async def stop(self, grace_seconds: float) -> None:
+        """Ends it with SIGTERM, and with SIGKILL if it has not gone after the grace period."""
+        with contextlib.suppress(ProcessLookupError):  # it went by itself
             self._process.terminate()
         try:
             async with asyncio.timeout(grace_seconds):
@@ -66,8 +72,6 @@ class ServiceProcess:
         except TimeoutError:
             self._process.kill()
             await self.wait()
-            return False
-        return True
 
 
 def exit_reason(code: int) -> str:

@@ -67,12 +67,12 @@ class StackConfig:
 def stages(config: StackConfig, broker_commands: Mapping[str, Sequence[str]]) -> list[Stage]:
     """The services in the order they start. They stop in reverse, so that nothing loses what it writes to."""
     return [
-        _brokers(config, broker_commands),
-        [_clickhouse(config)],
-        [Service("migrate", [*config.convergio, "migrate"], _environment(config), once=True)],
-        [_exporter(config)],
-        [_processor(config, number) for number in range(config.processors)],
-        [_gateway(config, number) for number in range(config.ingest)],
+        Stage(_brokers(config, broker_commands), awaited=False),
+        Stage([_clickhouse(config)]),
+        Stage([Service("migrate", [*config.convergio, "migrate"], _environment(config), once=True)]),
+        Stage([_exporter(config)], awaited=False),
+        Stage([_processor(config, number) for number in range(config.processors)], awaited=False),
+        Stage([_gateway(config, number) for number in range(config.ingest)]),
     ]
 
 
@@ -141,7 +141,7 @@ def _environment(config: StackConfig, own: Mapping[str, str] | None = None) -> d
     }
 
 
-def _brokers(config: StackConfig, commands: Mapping[str, Sequence[str]]) -> Stage:
+def _brokers(config: StackConfig, commands: Mapping[str, Sequence[str]]) -> list[Service]:
     ports = zip(config.kafka.broker_ports, config.kafka.controller_ports, strict=True)
     return [
         Service(name, command, ports=own_ports, ready=config.kafka.is_ready, start_seconds=120.0)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from infra.errors import Unavailable
@@ -22,8 +23,15 @@ from infra.local.process import ServiceProcess, exit_reason, last_log_line, log_
 from infra.local.restarts import Backoff, RestartPolicy
 from infra.local.service import Event, EventKind, Service
 
-Stage = Sequence[Service]
-"""Services that start together and stop together."""
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Services that start together and stop together."""
+
+    services: Sequence[Service]
+    awaited: bool = True
+    """Whether the next stage starts only when this one, and all before it, are ready."""
+
 
 PORT_PATIENCE_SECONDS = 3.0
 """How long a port may stay taken at the start: the kernel may still be ending a killed stack's processes."""
@@ -65,19 +73,24 @@ class Supervisor:
 
         Nothing is started when a port is taken.
         """
+        starting: list[asyncio.Task[None]] = []
         try:
             await self._refuse_taken_ports()
             for stage in self._stages:
-                await asyncio.gather(*(self._start(service) for service in stage))
+                starting += [asyncio.create_task(self._start(service)) for service in stage.services]
+                if stage.awaited:
+                    await asyncio.gather(*starting)
+            await asyncio.gather(*starting)
         except BaseException:
             await self.stop()
+            await asyncio.gather(*starting, return_exceptions=True)
             raise
 
     async def stop(self) -> None:
         """Stops everything, stage by stage from the last to the first. May be called at any time."""
         self._stopping.set()
         for stage in reversed(self._stages):
-            await asyncio.gather(*(self._stop(service) for service in stage))
+            await asyncio.gather(*(self._stop(service) for service in stage.services))
 
     async def wait(self) -> None:
         """Returns once stopped. Raises what keeps a service from being supervised any longer."""
@@ -87,7 +100,7 @@ class Supervisor:
                 keeper.result()
 
     async def _refuse_taken_ports(self) -> None:
-        wanted = {port: service.name for stage in self._stages for service in stage for port in service.ports}
+        wanted = {port: service.name for stage in self._stages for service in stage.services for port in service.ports}
         give_up = self._clock() + PORT_PATIENCE_SECONDS
         while taken := [port for port in wanted if is_taken(port)]:
             if self._clock() >= give_up:
@@ -118,8 +131,9 @@ class Supervisor:
             async with asyncio.timeout(service.start_seconds):
                 code = await process.wait()
         except TimeoutError:
+            late = self._does_not_start(service, f"not done after {service.start_seconds:g} s")
             await process.stop(service.stop_seconds)
-            raise self._does_not_start(service, f"not done after {service.start_seconds:g} s") from None
+            raise late from None
         if code != 0:
             raise self._does_not_start(service, exit_reason(code))
         self._tell(EventKind.FINISHED, service, process)
@@ -141,7 +155,7 @@ class Supervisor:
             self._tell(EventKind.DIED, service, process, exit_reason(code))
             uptime = self._clock() - launched_at
             if not ready.is_set() and (deaths >= self._policy.start_attempts or uptime >= service.start_seconds):
-                raise self._does_not_start(service, exit_reason(code))
+                raise process.condemned or self._does_not_start(service, exit_reason(code))
             await self._pause(backoff.delay_after(uptime))
 
     async def _launch(self, service: Service, kind: EventKind) -> ServiceProcess:
@@ -165,6 +179,7 @@ class Supervisor:
             ready.set()
             reason = await self._unhealthy(service)
         self._tell(EventKind.UNHEALTHY, service, process, reason)
+        process.condemned = self._does_not_start(service, reason)
         await process.stop(service.stop_seconds)
 
     async def _unhealthy(self, service: Service) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -80,8 +80,9 @@ def recorder() -> Recorder:
 def supervise(tmp_path: Path, recorder: Recorder) -> Iterator[Callable[..., Supervisor]]:
     with DataDir(tmp_path) as data_dir:
 
-        def make(*stages: Stage, policy: RestartPolicy = QUICK) -> Supervisor:
-            return Supervisor(data_dir, stages, on_event=recorder, policy=policy)
+        def make(*stages: Sequence[Service] | Stage) -> Supervisor:
+            made = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
+            return Supervisor(data_dir, made, on_event=recorder, policy=QUICK)
 
         yield make
 
@@ -117,6 +118,19 @@ async def test_stages_start_in_order_and_stop_in_reverse(supervise: Supervise, r
         "clickhouse stopped",
         "kafka stopped",
     ]
+
+
+async def test_stages_that_need_not_wait_for_each_other_start_at_once(supervise: Supervise, recorder: Recorder) -> None:
+    (unused,) = free_ports(1)
+
+    async def ready_once_the_other_runs() -> bool:
+        return "clickhouse started" in recorder.story()
+
+    kafka = Service("kafka", python(LISTEN, unused), ready=ready_once_the_other_runs)
+    async with supervise(Stage([kafka], awaited=False), [listener("clickhouse")], [listener("gateway")]):
+        story = recorder.story()
+    for needed in ("kafka", "clickhouse"):
+        assert story.index(f"{needed} ready") < story.index("gateway started")
 
 
 async def test_a_pid_file_names_each_process_while_it_runs(
@@ -211,7 +225,7 @@ async def test_a_service_that_is_not_ready_in_time_stops_the_start(supervise: Su
     (unused,) = free_ports(1)
     gateway = listener("gateway")
     late = Service("gateway", gateway.command, ready=listens_on(unused), start_seconds=0.5)
-    with pytest.raises(Unavailable, match="gateway does not start"):
+    with pytest.raises(Unavailable, match=r"not ready within 0\.5 s\): listening as"):
         await supervise([late]).start()
     assert not is_taken(gateway.ports[0])
 
@@ -268,12 +282,12 @@ from pathlib import Path
 from infra.local.data_dir import DataDir
 from infra.local.probes import listens_on
 from infra.local.service import Service
-from infra.local.supervisor import Supervisor
+from infra.local.supervisor import Stage, Supervisor
 
 async def main(path, port, code):
     data_dir = DataDir(path)
     service = Service("gateway", [sys.executable, "-c", code, str(port)], ready=listens_on(port))
-    async with Supervisor(data_dir, [[service]], on_event=lambda event: print(event.pid, flush=True)) as running:
+    async with Supervisor(data_dir, [Stage([service])], on_event=lambda event: print(event.pid, flush=True)) as running:
         print("ready", flush=True)
         await running.wait()
 
@@ -294,5 +308,5 @@ async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> 
     await supervisor.wait()
     await gone(pid)
     with DataDir(tmp_path) as data_dir:  # what it left behind is in nobody's way
-        async with Supervisor(data_dir, [[listener("gateway")]]):
+        async with Supervisor(data_dir, [Stage([listener("gateway")])]):
             pass
