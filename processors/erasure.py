@@ -30,4 +30,5 @@ def erase(sink: Sink, request: ErasureRequest, cache: UserCache, gap_ms: int) ->
         epoch = done.epoch
     sink.command("erase_events", user=user_id, epoch=epoch)
     sink.command("erase_sessions", user=user_id, epoch=epoch)
+    sink.command("erase_recent_sessions", user=user_id, epoch=epoch)
     cache.forget(user_id)

@@ -188,7 +188,8 @@ def test_an_erasure_takes_what_came_before_it_and_leaves_what_comes_after(proces
     before = lifetime(client)
     processor.flush(erasure(user, 3), message([again], 4))
     assert count(client, f"events_data WHERE user_id = '{user}' AND epoch = 0") == 0
-    assert count(client, f"sessions_data WHERE user_id = '{user}' AND epoch = 0") == 0
+    for table in ("sessions_data", "recent_sessions_data"):
+        assert count(client, f"{table} WHERE user_id = '{user}' AND epoch = 0") == 0
     assert sessions(client) == expected_sessions([*other, again])
     assert lifetime(client) == (before[0] + 1, before[1], before[2] + 1)
     assert count(client, "users") == 2

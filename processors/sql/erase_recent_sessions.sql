@@ -1,0 +1,1 @@
+DELETE FROM recent_sessions_data WHERE user_id = '{user}' AND epoch <= {epoch}
