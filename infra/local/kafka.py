@@ -79,7 +79,9 @@ class LocalKafka:
         Raises Unavailable if the jars cannot be had, or the data dir holds another kind of cluster.
         """
         class_path = os.pathsep.join(map(str, kafka_class_path()))
-        (self.data_dir / "tmp").mkdir(parents=True, exist_ok=True)
+        # Native libraries unpack here; a killed broker leaves them behind.
+        shutil.rmtree(self.data_dir / "tmp", ignore_errors=True)
+        (self.data_dir / "tmp").mkdir(parents=True)
         (self.data_dir / "log4j2.properties").write_text(LOG4J)
         cluster_id = self._cluster_id()
         for node in range(self.brokers):
