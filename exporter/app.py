@@ -30,9 +30,8 @@ _METRICS_ANSWERS: dict[int | str, dict[str, object]] = {
 
 def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
     """The exporter as an ASGI application; it refreshes while its lifespan lasts. `clock` is for tests."""
-    reader = Reader(settings, settings.refresh_timeout_seconds)
     stats_reader = Reader(settings, settings.stats_timeout_seconds)
-    board = Board(settings, reader, clock)
+    board = Board(settings, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -43,7 +42,7 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await reader.close()
+            await board.close()
             await stats_reader.close()
 
     app = FastAPI(title="convergio exporter", lifespan=lifespan, redoc_url=None)

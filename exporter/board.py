@@ -22,21 +22,23 @@ class Board:
     sizes it is done less often (`lifetime_share`); at small ones both are read at the same pace.
     """
 
-    def __init__(self, settings: ExporterSettings, reader: Reader, clock: Clock) -> None:
+    def __init__(self, settings: ExporterSettings, clock: Clock) -> None:
         self._clock = clock
+        self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
+        self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
         self._stale_seconds = settings.stale_seconds
         self._labels = MaestroLabels(settings.max_maestros)
         self._exposition: Exposition | None = None
         self.windows = Refresher(
             "windows",
-            lambda at: read_windows(reader, at),
+            lambda at: read_windows(self._windows_reader, at),
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,
         )
         self.lifetime = Refresher(
             "lifetime",
-            lambda at: read_lifetime(reader, at),
+            lambda at: read_lifetime(self._lifetime_reader, at),
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,
@@ -58,13 +60,16 @@ class Board:
 
     async def run(self) -> None:
         """Keeps both parts fresh until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.windows.run())
-                tasks.create_task(self.lifetime.run())
-        finally:
-            await self.windows.close()
-            await self.lifetime.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.windows.run())
+            tasks.create_task(self.lifetime.run())
+
+    async def close(self) -> None:
+        """Gives up the readings under way and closes the connections."""
+        for part in (self.windows, self.lifetime):
+            await part.close()
+        for reader in (self._windows_reader, self._lifetime_reader):
+            await reader.close()
 
     def _render(self) -> None:
         if self.windows.reading is None or self.lifetime.reading is None:

@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import Error as ClickHouseServerError
 
 from schemas.settings import SharedSettings
 
@@ -55,7 +56,7 @@ class Reader:
         except Exception as error:
             # Beside its own errors the driver lets through those of HTTP, and whatever decoding half an answer of a
             # server that is going down comes to.
-            raise ReadError(f"ClickHouse could not answer {query}: {_first_line(error)}") from error
+            raise ReadError(f"ClickHouse could not answer {query}: {_reason(error)}") from error
         return [dict(row) for row in result.named_results()]
 
     async def row(self, query: Query, parameters: Mapping[str, Parameter] | None = None) -> Row:
@@ -94,8 +95,11 @@ def integer(row: Row, column: str) -> int:
     return int(cast("int", row[column]))
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+def _reason(error: Exception) -> str:
+    """Why a query failed, without the server's text: that may quote what was asked, a user's id for example."""
+    if isinstance(error, ClickHouseServerError) and error.code is not None:
+        return f"error {error.code} {error.name or ''}".rstrip()
+    return f"{type(error).__name__}: is it running and reachable?"
 
 
 _SQL: dict[str, str] = {

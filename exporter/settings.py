@@ -18,7 +18,7 @@ class ExporterSettings(SharedSettings):
 
     refresh_seconds: float = Field(2.0, gt=0, le=60, description="Pause between two refreshes of the metrics.")
     refresh_timeout_seconds: float = Field(
-        30.0, gt=0, le=600, description="A refresh that takes longer is given up and counts as failed."
+        10.0, gt=0, le=600, description="Reading the rolling windows is given up after this; it counts as failed."
     )
     stale_seconds: float = Field(
         30.0, gt=0, le=3600, description="Metrics older than this are not served: the scrape fails with 503."
@@ -28,6 +28,9 @@ class ExporterSettings(SharedSettings):
         gt=0,
         le=1,
         description="Share of the time that counting since the beginning may take; it pauses in between.",
+    )
+    lifetime_timeout_seconds: float = Field(
+        120.0, gt=0, le=3600, description="Counting since the beginning is given up after this; it counts as failed."
     )
     max_maestros: int = Field(
         200, ge=1, le=10_000, description="Maestros with a series of their own; the others share `other`."

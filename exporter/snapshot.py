@@ -136,12 +136,12 @@ class Refresher(Generic[T]):
             value = await self._read(began)
         except ReadError as error:
             if self.healthy or not self.failures:
-                log.warning("refresh of %s failed: %s", self.name, error)
+                log.warning("refresh failed", extra={"part": self.name, "reason": str(error)})
             self.failures += 1
             self.healthy = False
         else:
             if self.failures and not self.healthy:
-                log.info("refresh of %s works again", self.name)
+                log.info("refresh works again", extra={"part": self.name})
             self.reading = Reading(value, began, self._clock() - began)
             self.healthy = True
         self._changed()

@@ -86,7 +86,7 @@ def stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> AP
         except RangeError as wrong:
             return problem(400, str(wrong))
         except ReadError as error:
-            log.warning("statistics failed: %s", error)
+            log.warning("statistics failed", extra={"reason": str(error)})
             return problem(503, "Statistics are not available right now; try again shortly.", {"Retry-After": "5"})
         if _wants_csv(question, request.headers.get("accept", "")):
             return Response(csv_text(statistics.days), headers={**HEADERS, **_CSV_HEADERS})

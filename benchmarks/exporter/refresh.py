@@ -28,7 +28,6 @@ from clickhouse_connect.driver.client import Client
 
 from exporter import ExporterSettings, create_app
 from exporter.board import Board
-from exporter.queries import Reader
 from infra.clickhouse.migrate import migrate
 from infra.local.clickhouse import LocalClickHouse
 from infra.local.orphans import die_with_parent
@@ -138,8 +137,7 @@ async def scrapes(settings: ExporterSettings, port: int, runs: int) -> list[floa
 
 
 async def measure(settings: ExporterSettings, runs: int) -> dict[str, list[float]]:
-    reader = Reader(settings, settings.refresh_timeout_seconds)
-    board = Board(settings, reader, time.time)
+    board = Board(settings, time.time)
     try:
         await board.refresh()
         board.exposition()
@@ -148,9 +146,7 @@ async def measure(settings: ExporterSettings, runs: int) -> dict[str, list[float
             "refresh since the beginning": await timed(board.lifetime.refresh, max(3, runs // 3)),
         }
     finally:
-        await board.windows.close()
-        await board.lifetime.close()
-        await reader.close()
+        await board.close()
     (port,) = free_ports(1)
     results["scrape"] = await scrapes(settings, port, 100 * runs)
     return results
@@ -175,7 +171,7 @@ async def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convergio-bench-") as temporary:
         async with clickhouse(arguments.data_dir or Path(temporary)) as port:
-            settings = ExporterSettings(clickhouse_port=port, refresh_timeout_seconds=300)
+            settings = ExporterSettings(clickhouse_port=port, refresh_timeout_seconds=300, lifetime_timeout_seconds=900)
             await asyncio.to_thread(migrate, settings)
             with clickhouse_connect.get_client(
                 port=port, database=settings.clickhouse_database, send_receive_timeout=600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import re
 import shutil
 import uuid
@@ -208,7 +209,9 @@ async def test_a_scrape_needs_one_of_the_configured_credentials(
 
 
 async def test_before_the_first_reading_a_scrape_fails_with_one_clear_line(settings: ExporterSettings) -> None:
-    away = settings.model_copy(update={"clickhouse_port": 9, "refresh_timeout_seconds": 5.0})
+    away = settings.model_copy(
+        update={"clickhouse_port": 9, "refresh_timeout_seconds": 5.0, "lifetime_timeout_seconds": 5.0}
+    )
     async with running_exporter(away) as exporter:
         await exporter.board.refresh()
         for path in ("/metrics", "/readyz"):
@@ -246,3 +249,21 @@ def test_the_document_explains_every_family() -> None:
 def test_the_document_explains_nothing_that_is_not_shown() -> None:
     shown = {family.name for family in FAMILIES}
     assert set(re.findall(r"^### `(\w+)`", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)) == shown
+
+
+async def test_every_example_query_is_one_that_prometheus_reads(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed; it comes with Debian's package prometheus")
+    blocks = re.findall(r"```promql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    examples = [line for block in blocks for line in block.splitlines() if not line.startswith("#")]
+    assert len(examples) >= len(FAMILIES)
+    # Rules in JSON, which is YAML, too.
+    rules = [{"record": f"example:{number}", "expr": example} for number, example in enumerate(examples)]
+    file = tmp_path / "examples.yml"
+    file.write_text(json.dumps({"groups": [{"name": "examples", "rules": rules}]}))
+    process = await asyncio.create_subprocess_exec(
+        promtool, "check", "rules", file, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()

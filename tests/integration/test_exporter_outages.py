@@ -88,7 +88,7 @@ async def test_a_clickhouse_that_does_not_answer_is_given_up_while_scrapes_go_on
     settings = ExporterSettings(clickhouse_port=local.port, refresh_seconds=60, stale_seconds=90)
     async with started(local) as server:
         await asyncio.to_thread(migrate, settings)
-        impatient = settings.model_copy(update={"refresh_timeout_seconds": 2.0})
+        impatient = settings.model_copy(update={"refresh_timeout_seconds": 2.0, "lifetime_timeout_seconds": 2.0})
         async with running_exporter(impatient) as exporter:
             await until(lambda: _refreshes(exporter.board.refresh, lambda: exporter.board.lifetime.healthy))
             server.send_signal(signal.SIGSTOP)
