@@ -44,9 +44,9 @@ class Deadlines:
 
     def open(self) -> Deadline:
         """A deadline for the current task; the caller closes it, whatever happens."""
-        task = asyncio.current_task()
-        assert task is not None, "a deadline belongs to a task"
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None, "a deadline belongs to a task"
         deadline = Deadline(loop.time() + self._seconds, task)
         waiting = self._open
         while waiting and waiting[0].task is None:

@@ -22,6 +22,10 @@ MESSAGE_OVERHEAD_BYTES: Final = 512
 Headers = list[tuple[str, bytes]]
 
 
+class NotStored(Exception):
+    """A message that Kafka did not acknowledge and never will; the cause says why."""
+
+
 class Message(NamedTuple):
     """A message that waits, `since` by `perf_counter`; `acknowledged` resolves when Kafka has answered."""
 
@@ -70,7 +74,7 @@ class Lane:
     def put(self, key: bytes, value: bytes, headers: Headers) -> asyncio.Future[None]:
         """Queues a message whose bytes the caller has taken from the budget; the lane gives them back.
 
-        The future resolves once Kafka has acknowledged it, or fails with a KafkaError. Cancelling it before the
+        The future resolves once Kafka has acknowledged it, or fails with NotStored. Cancelling it before the
         message is under way unsends it; afterwards it may still be stored.
         """
         acknowledged: asyncio.Future[None] = self._loop.create_future()
@@ -149,5 +153,7 @@ class Lane:
             if failure is None:
                 message.acknowledged.set_result(None)
             else:
-                message.acknowledged.set_exception(failure)
+                refused = NotStored()
+                refused.__cause__ = failure
+                message.acknowledged.set_exception(refused)
         self._events.release(size)

@@ -30,7 +30,7 @@ from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
 from ingest.envelope import MAX_BATCH_BYTES
 from ingest.kafka import ClientOptions
-from ingest.lane import MESSAGE_OVERHEAD_BYTES, Events, Lane
+from ingest.lane import MESSAGE_OVERHEAD_BYTES, Events, Lane, NotStored
 from ingest.problems import Problem
 from schemas.envelope import Kind, headers, message_key, partition_for
 
@@ -135,7 +135,7 @@ class Producer:
                 " send the same batch again.",
                 retry_after=self._options.retry_after,
             ) from None
-        except (KafkaError, AssertionError) as failure:
+        except NotStored as failure:
             raise self._unavailable() from failure
         finally:
             deadline.close()
@@ -163,6 +163,17 @@ class Producer:
         )
 
     async def _keep_connected(self) -> None:
+        while True:
+            try:
+                await self._connect_and_watch()
+            except Exception:
+                # Nothing known ends here; but a gateway that gave up would never be ready again.
+                log.exception("producer failed, starting over")
+                self._link = None
+                await asyncio.sleep(LONGEST_BACKOFF_SECONDS)
+
+    async def _connect_and_watch(self) -> None:
+        """Runs producer after producer."""
         while True:
             producer, partitions = await self._connect()
             self._failed.clear()

@@ -86,8 +86,12 @@ func (g *gateway) post(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	if len(os.Args) != 5 {
-		log.Fatal("usage: peer BROKERS TOPIC PARTITIONS PORT")
+	if len(os.Args) != 6 {
+		log.Fatal("usage: peer BROKERS TOPIC PARTITIONS PORT LINGER")
+	}
+	linger, err := time.ParseDuration(os.Args[5])
+	if err != nil {
+		log.Fatal(err)
 	}
 	partitions, err := strconv.ParseUint(os.Args[3], 10, 31)
 	if err != nil || partitions == 0 {
@@ -99,6 +103,7 @@ func main() {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerLinger(linger),
 	)
 	if err != nil {
 		log.Fatal(err)
