@@ -29,6 +29,7 @@ class Board:
         self._stale_seconds = settings.stale_seconds
         self._labels = MaestroLabels(settings.max_maestros)
         self._exposition: Exposition | None = None
+        self._rendering = asyncio.Lock()
         self.windows = Refresher(
             "windows",
             lambda at: read_windows(self._windows_reader, at),
@@ -71,15 +72,17 @@ class Board:
         for reader in (self._windows_reader, self._lifetime_reader):
             await reader.close()
 
-    def _render(self) -> None:
-        if self.windows.reading is None or self.lifetime.reading is None:
-            return
-        self._exposition = Exposition.of(
-            Snapshot(
+    async def _render(self) -> None:
+        # One at a time, each of the newest readings: the last to finish is the newest. In a thread, because a few
+        # milliseconds of text would hold up a scrape.
+        async with self._rendering:
+            if self.windows.reading is None or self.lifetime.reading is None:
+                return
+            snapshot = Snapshot(
                 windows=self.windows.reading,
                 lifetime=self.lifetime.reading,
                 maestros=self._labels.bounded(self.lifetime.reading.value.maestros),
                 up=self.windows.healthy and self.lifetime.healthy,
                 failures=self.windows.failures + self.lifetime.failures,
             )
-        )
+            self._exposition = await asyncio.to_thread(Exposition.of, snapshot)

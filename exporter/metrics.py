@@ -6,6 +6,7 @@ import gzip
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import exposition
@@ -119,6 +120,7 @@ class Exposition:
         return body, headers
 
 
+@cache
 def _version() -> str:
     try:
         return version("convergio-telemetry")

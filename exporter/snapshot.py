@@ -77,14 +77,14 @@ class Refresher(Generic[T]):
     """Reads one value again and again, one reading at a time; keeps the last good one through failures.
 
     It pauses `pause` seconds between readings, and longer if readings are so slow that they would take more than
-    `share` of the time. `changed` is called after every attempt, good or failed.
+    `share` of the time. `changed` is awaited after every attempt, good or failed.
     """
 
     def __init__(
         self,
         name: str,
         read: Callable[[float], Awaitable[T]],
-        changed: Callable[[], None],
+        changed: Callable[[], Awaitable[None]],
         *,
         clock: Clock,
         pause: float,
@@ -144,4 +144,4 @@ class Refresher(Generic[T]):
                 log.info("refresh works again", extra={"part": self.name})
             self.reading = Reading(value, began, self._clock() - began)
             self.healthy = True
-        self._changed()
+        await self._changed()

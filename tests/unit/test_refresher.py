@@ -28,7 +28,7 @@ class Source:
             raise ReadError("away")
         return f"read at {at:g}"
 
-    def changed(self) -> None:
+    async def changed(self) -> None:
         self.changes += 1
 
     def refresher(self, pause: float = 2, share: float = 1) -> Refresher[str]:
