@@ -19,17 +19,16 @@ $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv module; install it (Debian: apt-get install python3-venv)"; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "setup: installing the locked versions into .venv; once, and it takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops it
-	@$(BIN)/convergio demo
-	@echo "demo: stopped, nothing is left running"
+	@trap : INT; $(BIN)/convergio demo && echo "demo: stopped, nothing is left running"
 
 up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
-	@$(BIN)/convergio up
-	@echo "up: stopped, nothing is left running; its data is in data/"
+	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
 test: $(READY) lint types ## Lint, types and every test, against real Kafka and ClickHouse
 	@$(BIN)/pytest
@@ -48,9 +47,12 @@ format: $(READY) ## Sort imports and repair what can be repaired
 	@echo "format: done; make lint says what is left"
 
 schema: $(READY) ## Write schemas/events.schema.json from schemas/events.py
-	@$(BIN)/python -m schemas
+	@$(BIN)/python -m schemas.json_schema
 	@echo "schema: the committed JSON Schema says what schemas/events.py says"
 
 bench: $(READY) ## Measure throughput and latency on this machine
-	@$(BIN)/python -m benchmarks
+	@command -v wrk >/dev/null && $(BIN)/python -m benchmarks.gateway.run || \
+		echo "gateway: left out, it needs wrk (Debian: apt-get install wrk)"
+	@$(BIN)/python -m benchmarks.processor.throughput
+	@$(BIN)/python -m benchmarks.exporter.refresh --sessions 3000000
 	@echo "bench: measured on this machine; only ratios carry over to others"
