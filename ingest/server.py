@@ -20,6 +20,7 @@ import uvicorn
 from ingest.app import App, create_app
 from ingest.body import Receive
 from ingest.events_route import Scope, Send
+from ingest.http_answer import GatewayProtocol
 from ingest.logs import configure
 from ingest.problems import Problem
 from ingest.settings import GatewaySettings
@@ -118,7 +119,7 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
         host=settings.ingest_host,
         port=settings.ingest_port,
         loop="uvloop",
-        http="httptools",
+        http=GatewayProtocol,
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -126,6 +127,7 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
         server_header=False,
         access_log=False,
         log_config=None,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=int(settings.ack_timeout_seconds + SHUTDOWN_MARGIN_SECONDS),
     )
     # What is loaded by now stays; and requests make no cycles, so looking for some is rarely worth it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 import sys
 import uuid
@@ -356,3 +357,23 @@ async def test_a_client_that_goes_away_in_the_middle_is_only_counted(gateway: Ga
         return b'requests_total{status="499"} 1.0' in (await gateway.request("GET", "/metrics")).body
 
     await until(is_counted)
+
+
+async def test_pipelined_requests_are_answered_in_order_over_one_connection(gateway: Gateway) -> None:
+    def raw(method: str, path: str, body: bytes, last: bool) -> bytes:
+        return (
+            f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n{'Connection: close' if last else 'X-More: 1'}\r\n\r\n"
+        ).encode() + body
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(
+        raw("POST", EVENTS, json.dumps(batch()).encode(), False)
+        + raw("HEAD", "/healthz", b"", False)
+        + raw("GET", "/docs", b"", False)
+        + raw("POST", EVENTS, b"no", True)
+    )
+    answers = await reader.read()
+    writer.close()
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"202", b"405", b"200", b"400"]
+    assert b"connection: close" in answers.rpartition(b"HTTP/1.1 ")[2].lower()
