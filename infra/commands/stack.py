@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from infra.commands.console import out
-from infra.errors import Failure
+from infra.errors import Failure, WrongUse
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
@@ -38,12 +38,20 @@ def stack_config(
         data_dir=data_dir,
         ingest_port=ingest_port or settings.ingest_port,
         exporter_port=exporter_port or settings.exporter_port,
-        kafka_port=kafka_port or int(settings.kafka_bootstrap.rpartition(":")[2]),
+        kafka_port=kafka_port or _port_of(settings.kafka_bootstrap),
         clickhouse_port=clickhouse_port or settings.clickhouse_port,
         processor_port=processor_port or settings.processor_port,
         ingest=ingest,
         processors=processors,
     )
+
+
+def _port_of(bootstrap: str) -> int:
+    """Raises `WrongUse` if a broker is named without its port."""
+    port = bootstrap.partition(",")[0].rpartition(":")[2]
+    if not port.isdigit():
+        raise WrongUse(f"CONVERGIO_KAFKA_BOOTSTRAP={bootstrap!r} names no port; write host:port, or use --kafka-port")
+    return int(port)
 
 
 def settings_of(settings: Settings, config: StackConfig) -> Settings:

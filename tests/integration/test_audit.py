@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
@@ -286,6 +287,37 @@ async def test_what_is_out_of_retention_may_be_gone(pipeline: Pipeline) -> None:
     report = await pipeline.audit()
     assert report.good
     assert report.expired == 1
+
+
+async def test_it_says_that_it_cannot_speak_for_what_kafka_no_longer_holds(pipeline: Pipeline) -> None:
+    rows = [event(20), event(16)]
+    first = await pipeline.send(rows[0])
+    pipeline.store(first, rows[0])
+    pipeline.store(await pipeline.send(rows[1]), rows[1])
+    pipeline.store_session(rows, study_ms=240_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=pipeline.settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        place = TopicPartition(first.topic, first.partition)
+        await admin.delete_records({place: RecordsToDelete(before_offset=1)})
+    finally:
+        await admin.close()
+    report = await pipeline.audit()
+    assert report.good
+    assert not report.complete
+    assert (report.sent, report.stored, report.beyond_kafka) == (1, 1, 1)
+
+
+async def test_a_user_who_was_erased_after_it_began_is_not_missing(pipeline: Pipeline) -> None:
+    source = await pipeline.send(event())
+    pipeline.clickhouse.insert(
+        "erasures_data",
+        [[source.partition, source.offset + 1000, USER, 0, NOW]],
+        column_names=["kafka_partition", "kafka_offset", "user_id", "epoch", "erased_at"],
+    )
+    report = await pipeline.audit()
+    assert report.good
+    assert (report.erased, report.expired) == (1, 0)
 
 
 async def test_it_does_not_speak_before_the_processors_are_done(pipeline: Pipeline) -> None:
