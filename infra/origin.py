@@ -1,7 +1,7 @@
 """Gateway and statistics at one address, as behind the load balancer in production.
 
-    /api/telemetry/stats   the exporter's statistics
-    everything else        the gateway; its hot route costs one comparison more
+/api/telemetry/stats   the exporter's statistics
+everything else        the gateway; its hot route costs one comparison more
 """
 
 from __future__ import annotations

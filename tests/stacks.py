@@ -23,7 +23,7 @@ from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from tests.commands import Convergio
 
-SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$', re.MULTILINE)
+SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -108,9 +108,7 @@ class RunningStack:
         seen = len(self.happenings)
         os.kill(self.pid(service), signal.SIGKILL)
         await until(
-            lambda: any(
-                event.kind is EventKind.READY and event.service == service for event in self.happenings[seen:]
-            )
+            lambda: any(event.kind is EventKind.READY and event.service == service for event in self.happenings[seen:])
         )
 
 

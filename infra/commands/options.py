@@ -9,9 +9,7 @@ import typer
 IngestPort = Annotated[int | None, typer.Option(help="Port of the first gateway; others follow it.")]
 ExporterPort = Annotated[int | None, typer.Option(help="Port of the exporter.")]
 KafkaPort = Annotated[int | None, typer.Option(help="Port of Kafka; its controller takes the next.")]
-ClickHousePort = Annotated[
-    int | None, typer.Option("--clickhouse-port", help="Port of ClickHouse's HTTP interface.")
-]
+ClickHousePort = Annotated[int | None, typer.Option("--clickhouse-port", help="Port of ClickHouse's HTTP interface.")]
 ProcessorPort = Annotated[int | None, typer.Option(help="Port of the first processor's health; others follow it.")]
 Ingest = Annotated[int, typer.Option(min=1, max=32, help="How many gateways.")]
 Processors = Annotated[int, typer.Option(min=1, max=32, help="How many processors.")]

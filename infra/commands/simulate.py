@@ -80,9 +80,7 @@ def simulate(
         except OSError as error:
             raise WrongUse(f"{ledger} cannot be written: {error.strerror}") from error
         tally = _run_until_done(
-            lambda: Simulation(
-                plan, urls, connections=connections, patience=patience, token=write_key, ledger=book
-            ),
+            lambda: Simulation(plan, urls, connections=connections, patience=patience, token=write_key, ledger=book),
             seconds,
         )
     print_tally(tally, plan.seed)

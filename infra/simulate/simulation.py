@@ -54,9 +54,7 @@ class Tally:
             self.repeats += batch.repeats
         if not batch.broken and answers.count("accepted") == len(answers):
             return
-        self.surprises += sum(
-            answer not in (batch.expected(index), UNANSWERED) for index, answer in enumerate(answers)
-        )
+        self.surprises += sum(answer not in (batch.expected(index), UNANSWERED) for index, answer in enumerate(answers))
 
 
 class Simulation:

@@ -88,9 +88,7 @@ async def test_a_student_sees_their_own_statistics_at_the_gateways_address(
     user = Counter(event.user for event in traffic.oracle.events).most_common(1)[0][0]
     own = Oracle(line for line in traffic.lines if line["user"] == user)
     answer = json.loads(
-        await stack.get(
-            f"{stack.origin}/api/telemetry/stats?range=30d&tz=UTC", Cookie=f"convergio_uid={user}"
-        )
+        await stack.get(f"{stack.origin}/api/telemetry/stats?range=30d&tz=UTC", Cookie=f"convergio_uid={user}")
     )
     assert answer["totals"]["sessions"] == len(own.sessions)
     assert answer["totals"]["studyMinutes"] == pytest.approx(

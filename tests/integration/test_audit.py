@@ -78,10 +78,7 @@ class Pipeline:
         columns = ["event_id", "user_id", "session_id", "category", "action", "occurred_at", "received_at"]
         self.clickhouse.insert(
             "events_data",
-            [
-                [*(getattr(row, name) for name in columns), source.partition, source.offset, epoch]
-                for row in rows
-            ],
+            [[*(getattr(row, name) for name in columns), source.partition, source.offset, epoch] for row in rows],
             column_names=[*columns, "kafka_partition", "kafka_offset", "epoch"],
         )
 
@@ -105,9 +102,7 @@ class Pipeline:
         try:
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.commit(
-                {place: OffsetAndMetadata(max(0, end - behind), "") for place, end in ends.items()}
-            )
+            await consumer.commit({place: OffsetAndMetadata(max(0, end - behind), "") for place, end in ends.items()})
         finally:
             await consumer.stop()
 

@@ -131,9 +131,7 @@ class Oracle:
 
     def started(self, at_ms: int, period_ms: int) -> list[Session]:
         """Sessions that started in (t - p, t]."""
-        return [
-            session for session in self.sessions.values() if at_ms - period_ms < session.started_ms <= at_ms
-        ]
+        return [session for session in self.sessions.values() if at_ms - period_ms < session.started_ms <= at_ms]
 
     def windows(self, at_ms: int) -> dict[tuple[str, str], float]:
         """Every rolling window at a moment, by (metric, period)."""

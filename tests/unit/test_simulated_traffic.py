@@ -33,9 +33,7 @@ def all_of(plan: Plan) -> list[ClientBatch]:
 
 
 def good_ids(sent: list[ClientBatch]) -> list[str]:
-    return [
-        event.eventId for batch in sent for place, event in enumerate(batch.events) if place not in batch.broken
-    ]
+    return [event.eventId for batch in sent for place, event in enumerate(batch.events) if place not in batch.broken]
 
 
 BUSY = Plan(
