@@ -7,13 +7,13 @@ import signal
 import uvicorn
 
 from exporter.app import create_app
-from exporter.logs import configure
 from exporter.settings import ExporterSettings
+from schemas.logs import configure
 
 
 def serve(settings: ExporterSettings) -> None:
     """Serves until SIGTERM or SIGINT, answers what is under way, returns. Raises SystemExit if it cannot start."""
-    configure(settings.log_level)
+    configure("exporter", settings.log_level)
     # uvicorn sends itself the signal again when it is done; with these handlers that ends nothing, and we return.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda _signal, _frame: None)

@@ -21,9 +21,9 @@ from ingest.app import App, create_app
 from ingest.body import Receive
 from ingest.events_route import Scope, Send
 from ingest.http_answer import GatewayProtocol
-from ingest.logs import configure
 from ingest.problems import Problem
 from ingest.settings import GatewaySettings
+from schemas.logs import configure
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
     `app` is the gateway by default; a composition that holds it may be given. Exits with 3 when the address is
     taken.
     """
-    configure(settings.log_level)
+    configure("ingest", settings.log_level)
     draining = Draining(create_app(settings) if app is None else app)
     config = uvicorn.Config(
         draining,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,7 @@ from schemas.events import (
     RejectCode,
     Rejection,
 )
+from schemas.ids import are_canonical
 
 
 class Submission(NamedTuple):
@@ -60,8 +61,6 @@ _decode_event = msgspec.json.Decoder(AnyEvent).decode
 _decode_identified = msgspec.json.Decoder(_Identified).decode
 
 _slug = re.compile(MAESTRO_SLUG.removesuffix("$") + r"\Z").match
-
-_LOWER_HEX: Final = b"0123456789abcdef"
 
 
 class Refusal(NamedTuple):
@@ -115,23 +114,6 @@ def _fast(body: bytes) -> Submission | None:
         if type(event) is Maestro and _maestro_refusal(event) is not None:
             return None
     return Submission(batch.userId, batch.sentAt, events, range(len(events)), [])
-
-
-def are_canonical(ids: list[str]) -> bool:
-    """Whether all of these 36-character texts are UUIDs in lower case.
-
-    Looks at them joined: without hex digits only the hyphens remain, and those stand where they belong.
-    """
-    count = len(ids)
-    joined = "".join(ids)
-    hyphens = "-" * count
-    return (
-        joined.encode("utf-8", "surrogatepass").translate(None, _LOWER_HEX) == b"-" * (4 * count)
-        and joined[8::36] == hyphens
-        and joined[13::36] == hyphens
-        and joined[18::36] == hyphens
-        and joined[23::36] == hyphens
-    )
 
 
 def _slow(body: bytes) -> Submission:

@@ -108,11 +108,14 @@ class FlushLoop:
             except (SinkUnavailable, SetAsideFailed) as error:
                 self._metrics.flush_failures.inc()
                 self._health.waiting(f"a flush is tried again: {error}")
-                log.warning("flush failed messages=%d retry_in=%.1fs: %s", len(deliveries), retry_seconds, error)
+                log.warning(
+                    "flush failed",
+                    extra={"messages": len(deliveries), "retry_seconds": retry_seconds, "reason": str(error)},
+                )
             except TooManyDeadLetters as error:
                 retry_seconds = _LAST_RETRY_SECONDS
                 self._health.waiting(str(error))
-                log.error("halted messages=%d: %s", len(deliveries), error)
+                log.error("halted", extra={"messages": len(deliveries), "reason": str(error)})
             else:
                 break
             if await self._told_to_stop(retry_seconds):
@@ -127,7 +130,10 @@ class FlushLoop:
         self._metrics.flushed(report, len(deliveries), time.monotonic() - started)
         for letter in report.dead_letters:
             message = letter.message
-            log.error("dead letter partition=%d offset=%d: %s", message.partition, message.offset, letter.reason)
+            log.error(
+                "dead letter",
+                extra={"partition": message.partition, "offset": message.offset, "reason": letter.reason},
+            )
         self._shrink()
         self.in_flight_since = None
         return True
@@ -157,10 +163,10 @@ class FlushLoop:
             )
         except SinkUnavailable as error:
             self._next_retention_check = now + _LAST_RETRY_SECONDS
-            log.warning("days not closed: %s", error)
+            log.warning("days not closed", extra={"reason": str(error)})
         else:
             if closed:
-                log.info("days closed: %s", ", ".join(closed))
+                log.info("days closed", extra={"days": closed})
 
     def _shrink(self) -> None:
         owned = self._inbox.owned.values()

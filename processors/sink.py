@@ -10,8 +10,8 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from processors.sql import sql
 from processors.settings import ProcessorSettings
+from processors.sql import sql
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
 _ROW_ERRORS = {

@@ -29,6 +29,7 @@ from processors.metrics import ProcessorMetrics
 from processors.offsets import CommitWatch, OffsetReader
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
+from schemas import logs
 from schemas.topics import Source, dead_letter_headers, dead_letter_key
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,13 @@ def serve(settings: ProcessorSettings) -> None:
     app.finalize()
     app.worker_init()
     app.worker_init_post_autodiscover()
-    worker = faust.Worker(app, loglevel=settings.log_level, redirect_stdouts=False)
+    worker = faust.Worker(
+        app,
+        quiet=True,
+        redirect_stdouts=False,
+        loglevel=settings.log_level,
+        logging_config=logs.config("processors", settings.log_level),
+    )
     worker.execute_from_commandline()
 
 
@@ -116,6 +123,7 @@ class _Processor:
         app.task(self._flush)
         app.task(self._watch)
         app.on_worker_init.connect(self._begin, weak=False)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_before_shutdown.connect(self._stop, weak=False)
 
@@ -146,7 +154,7 @@ class _Processor:
                 async with asyncio.timeout(_WATCH_SECONDS * 5):
                     progress = await self._offsets.read(self._inbox.owned)
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("offsets cannot be read: %s", error)
+                log.warning("offsets cannot be read", extra={"reason": str(error)})
                 await self._offsets.close()
                 continue
             self._metrics.show_lag(progress)
@@ -155,13 +163,19 @@ class _Processor:
             else:
                 self._commits.reset()
 
+    async def _assigned(self, *args: Any, **kwargs: Any) -> None:
+        assigned: set[TP] = args[1]
+        log.info("partitions taken over", extra={"partitions": sorted(place.partition for place in assigned)})
+
     async def _revoked(self, *args: Any, **kwargs: Any) -> None:
         revoked: set[TP] = args[1]
-        self._inbox.disown(place.partition for place in revoked)
+        partitions = sorted(place.partition for place in revoked)
+        log.info("partitions given away", extra={"partitions": partitions})
+        self._inbox.disown(partitions)
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
         if not await self._flush_loop.stop(_STOP_GRACE_SECONDS):
-            log.warning("stopped with messages unflushed; they will be read again")
+            log.warning("stopped with messages unflushed, they will be read again")
         await self._offsets.close()
         self._server.close()
 

@@ -196,7 +196,7 @@ class LocalKafka:
             return
         shutil.rmtree(log_dir, ignore_errors=True)  # what an interrupted formatting left holds no data
         log_dir.mkdir(parents=True)
-        arguments = ["format", "--config", str(self._properties_file(node)), "--cluster-id", cluster_id]
+        arguments = ["format", "--config", str(self._properties_file(node)), f"--cluster-id={cluster_id}"]
         try:
             subprocess.run(
                 [*self._java(class_path), "kafka.tools.StorageTool", *arguments],

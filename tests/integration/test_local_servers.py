@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import clickhouse_connect
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from infra.local.kafka import LocalKafka
+from infra.local.ports import free_ports
 from tests.conftest import MakeTopic
 from tests.servers import ClickHouseAddress
 
@@ -38,3 +42,13 @@ def test_each_test_has_a_clickhouse_database_of_its_own(clickhouse: ClickHouseAd
 async def test_the_async_client_reaches_the_same_clickhouse(clickhouse: ClickHouseAddress, database: str) -> None:
     async with await clickhouse_connect.get_async_client(**clickhouse.client_options) as client:
         assert (await client.query("SELECT timezone()")).result_rows == [("UTC",)]
+
+
+def test_storage_is_formatted_for_a_cluster_whose_random_id_begins_with_a_dash(tmp_path: Path) -> None:
+    port, controller_port = free_ports(2)
+    cluster_id = "-AgJb4RzTTWaG1Fhn8hRhw"
+    (tmp_path / "cluster").write_text(f"{cluster_id} 1\n")
+    assert "kafka" in LocalKafka(tmp_path, port, controller_port=controller_port).commands()
+    formatted = [file.read_text() for file in tmp_path.rglob("meta.properties")]
+    assert formatted
+    assert all(f"cluster.id={cluster_id}" in text.replace("\\", "") for text in formatted)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from exporter import ExporterSettings
-from exporter.logs import JsonLines
+from schemas.logs import JsonLines
 from schemas.score import ScoreTargets
 from schemas.settings import SharedSettings
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ingest import validate
 from ingest.identity import canonical_uuid
 from ingest.problems import Problem
-from ingest.validate import Refusal, Submission, are_canonical, judge, read_batch
+from ingest.validate import Refusal, Submission, judge, read_batch
 from schemas.events import AnyEvent
+from schemas.ids import are_canonical
 from tests.batches import batches, good_events
 
 
