@@ -9,7 +9,7 @@ sessions are written once more, and the rows come out equal.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,10 +27,15 @@ class FoldFailed(Exception):
     """The fold raised: a message is not what the decoder took it for."""
 
 
+class NeedsCare(Exception):
+    """The messages cannot be prepared as one block: there is an erasure among them, or one cannot be folded."""
+
+
 @dataclass(slots=True)
 class FlushReport:
-    """What one flush did. `outcomes` counts events, `dead_letters` messages, `users_*` look-ups of the cache."""
+    """What one flush did: `outcomes` counts events, `dead_letters` messages, `users_*` look-ups of the cache."""
 
+    messages: int
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     erasures: int = 0
@@ -38,10 +43,21 @@ class FlushReport:
     users_loaded: int = 0
 
 
-class Flusher:
-    """Does one flush after the other; not thread-safe, and blocking: it belongs in a thread of its own.
+@dataclass(slots=True, frozen=True)
+class Prepared:
+    """A flush after its steps 1 and 2, folded into the cache but not stored yet."""
 
-    `set_aside` writes dead letters to Kafka and returns once they are acknowledged.
+    folded: Folded
+    report: FlushReport
+
+
+class Flusher:
+    """Flushes in two halves, `prepare` and `write`, so that one flush is written while the next is prepared; or whole
+    and with care, by `flush`. All of them block: they belong in threads.
+
+    Messages of one partition must come in the order of their offsets; `caches` holds one cache for each partition.
+    Whatever raises, nothing may be acknowledged, and every cache must be cleared: it may hold events that were never
+    stored. `set_aside` writes dead letters to Kafka and returns once they are acknowledged.
     """
 
     def __init__(
@@ -60,40 +76,72 @@ class Flusher:
             settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_allowance
         )
 
-    def flush(self, messages: Sequence[Message], caches: Mapping[int, UserCache]) -> FlushReport:
-        """Stores what the messages bring; `caches` holds one cache for each of their partitions.
-
-        Messages of one partition must come in the order of their offsets. When this raises, nothing may be
-        acknowledged: `SinkUnavailable` means try the same again, `TooManyDeadLetters` means stop.
-        """
-        report = FlushReport()
+    def prepare(self, messages: Sequence[Message], caches: Mapping[int, UserCache]) -> Prepared:
+        """Steps 1 and 2, and the fold. Raises `SinkUnavailable`, or `NeedsCare`: then `flush` them."""
+        report = FlushReport(len(messages))
+        batches: list[EventBatch] = []
+        for request in self._decode(messages, report):
+            if isinstance(request, ErasureRequest):
+                raise NeedsCare
+            batches.append(request)
         try:
-            self._run(messages, caches, report)
-        except Exception:
-            # Cached users may hold events that were never stored.
-            for cache in caches.values():
-                cache.clear()
-            raise
-        return report
+            folded = self._fold(batches, caches, report)
+        except FoldFailed as error:
+            raise NeedsCare from error
+        report.outcomes.update(folded.outcomes)
+        return Prepared(folded, report)
 
-    def _run(self, messages: Sequence[Message], caches: Mapping[int, UserCache], report: FlushReport) -> None:
+    def write(self, prepared: Prepared) -> FlushReport:
+        """Steps 3 to 5. Raises `SinkUnavailable`, `RowsRefused` or what `set_aside` raises: then `flush` the messages
+        (again); or `TooManyDeadLetters`: then stop."""
+        self._insert(prepared.folded)
+        self._finish(prepared.report)
+        return prepared.report
+
+    def flush(self, messages: Sequence[Message], caches: Mapping[int, UserCache]) -> FlushReport:
+        """All steps, one after the other: carries erasures out between them, and finds the message to blame when a
+        block cannot be folded or stored. The caches must be true, for example empty.
+
+        Raises `SinkUnavailable` or what `set_aside` raises: try the same again; `TooManyDeadLetters`: stop.
+        """
+        report = FlushReport(len(messages))
         waiting: list[EventBatch] = []
-        for message in messages:
-            try:
-                request = decode(message)
-            except Poison as poison:
-                report.dead_letters.append(DeadLetter(message, str(poison)))
-                continue
+        for request in self._decode(messages, report):
             if isinstance(request, ErasureRequest):
                 # What came before an erasure must be stored before it, to be erased.
                 self._store(waiting, caches, report)
                 waiting = []
-                erase(self._sink, request, caches[message.partition], self._gap_ms)
+                erase(self._sink, request, caches[request.message.partition], self._gap_ms)
                 report.erasures += 1
             else:
                 waiting.append(request)
         self._store(waiting, caches, report)
-        self._limit.admit(len(messages), len(report.dead_letters))
+        self._finish(report)
+        return report
+
+    def _decode(self, messages: Sequence[Message], report: FlushReport) -> Iterator[EventBatch | ErasureRequest]:
+        for message in messages:
+            try:
+                yield decode(message)
+            except Poison as poison:
+                report.dead_letters.append(DeadLetter(message, str(poison)))
+
+    def _fold(self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> Folded:
+        self._load(batches, caches, report)
+        oldest_ms = int(self._clock().timestamp() * 1000) - self._retention_ms
+        try:
+            return fold(batches, caches, oldest_ms, self._gap_ms)
+        except Exception as error:
+            raise FoldFailed(f"cannot be folded: {error!r}") from error
+
+    def _insert(self, folded: Folded) -> None:
+        if folded.lines:
+            self._sink.insert_events(b"".join(folded.lines))
+        if folded.sessions:
+            self._sink.insert_sessions(folded.sessions)
+
+    def _finish(self, report: FlushReport) -> None:
+        self._limit.admit(report.messages, len(report.dead_letters))
         if report.dead_letters:
             self._set_aside(report.dead_letters)
 
@@ -102,7 +150,8 @@ class Flusher:
         if not batches:
             return
         try:
-            folded = self._store_block(batches, caches, report)
+            folded = self._fold(batches, caches, report)
+            self._insert(folded)
         except (RowsRefused, FoldFailed) as error:
             for cache in caches.values():
                 cache.clear()
@@ -114,21 +163,6 @@ class Flusher:
             self._store(batches[half:], caches, report)
         else:
             report.outcomes.update(folded.outcomes)
-
-    def _store_block(
-        self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport
-    ) -> Folded:
-        self._load(batches, caches, report)
-        oldest_ms = int(self._clock().timestamp() * 1000) - self._retention_ms
-        try:
-            folded = fold(batches, caches, oldest_ms, self._gap_ms)
-        except Exception as error:
-            raise FoldFailed(f"cannot be folded: {error!r}") from error
-        if folded.lines:
-            self._sink.insert_events(b"".join(folded.lines))
-        if folded.sessions:
-            self._sink.insert_sessions(folded.sessions)
-        return folded
 
     def _load(self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> None:
         wanted: defaultdict[int, set[str]] = defaultdict(set)

@@ -23,9 +23,11 @@ class Ownership:
 
 @dataclass(slots=True, frozen=True)
 class Delivery:
-    """One message, how to acknowledge it, when it came (monotonic seconds), and under which ownership."""
+    """One message with about how many events, how to acknowledge it, when it came (monotonic seconds), and under
+    which ownership."""
 
     message: Message
+    events: int
     acknowledge: Callable[[], object]
     arrived: float
     ownership: Ownership
@@ -72,10 +74,11 @@ class Inbox:
         ownership = self.owned.get(message.partition)
         if ownership is None:
             ownership = self.owned[message.partition] = Ownership(message.partition)
-        delivery = Delivery(message, acknowledge, self._clock(), ownership)
+        events = message.value.count(b"\n")
+        delivery = Delivery(message, events, acknowledge, self._clock(), ownership)
         await self._room.wait()
         self._queue.append(delivery)
-        self._count(message, 1)
+        self._count(delivery, 1)
         self._signal()
 
     async def take(self) -> list[Delivery]:
@@ -94,10 +97,10 @@ class Inbox:
         taken, events, size = [], 0, 0
         while self._queue and events < self._flush_events and size < self._flush_bytes:
             delivery = self._queue.popleft()
-            self._count(delivery.message, -1)
+            self._count(delivery, -1)
             if not delivery.ownership.lost:
                 taken.append(delivery)
-                events += delivery.message.value.count(b"\n")
+                events += delivery.events
                 size += len(delivery.message.value)
         self._signal()
         return taken
@@ -107,9 +110,9 @@ class Inbox:
         self._closed = True
         self._signal()
 
-    def _count(self, message: Message, sign: int) -> None:
-        self._bytes += sign * len(message.value)
-        self._events += sign * message.value.count(b"\n")
+    def _count(self, delivery: Delivery, sign: int) -> None:
+        self._bytes += sign * len(delivery.message.value)
+        self._events += sign * delivery.events
 
     def _signal(self) -> None:
         enough = self._events >= self._flush_events or self._bytes >= self._flush_bytes

@@ -1,7 +1,8 @@
-"""The flush loop: takes messages, flushes them in a thread, acknowledges them. It never drops one.
+"""The flush loop: takes messages, flushes them in threads, acknowledges them. It never drops one.
 
-When ClickHouse or Kafka does not take a flush the same messages are tried again, slower and slower, while the full
-inbox holds the consumer back; nothing is acknowledged meanwhile.
+One flush is written while the next is prepared. When ClickHouse or Kafka does not take a flush, all that was prepared
+is forgotten and the same messages are flushed again, slower and slower, while the full inbox holds the consumer back;
+nothing is acknowledged meanwhile.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import TypeVar
 
+from processors.cache import UserCache
 from processors.dead_letters import TooManyDeadLetters
-from processors.flush import Flusher, FlushReport
+from processors.envelopes import Message
+from processors.flush import Flusher, FlushReport, NeedsCare, Prepared
 from processors.health import Health
 from processors.inbox import Delivery, Inbox
 from processors.metrics import ProcessorMetrics
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
-from processors.sink import Sink, SinkUnavailable
+from processors.sink import RowsRefused, Sink, SinkUnavailable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 5.0
@@ -33,7 +39,7 @@ class SetAsideFailed(Exception):
 
 
 class FlushLoop:
-    """Runs until `stop`; one flush at a time, on a thread of its own.
+    """Runs until `stop`. At any time at most one flush is prepared and at most one is written, in their order.
 
     `clock` gives the wall clock (UTC) for retention.
     """
@@ -55,9 +61,12 @@ class FlushLoop:
         self._health = health
         self._metrics = metrics
         self._clock = clock
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flush")
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="flush")
         self._stopping = asyncio.Event()
         self._finished = asyncio.Event()
+        self._caches = asyncio.Lock()
+        self._forgotten = 0
+        self._writing: asyncio.Task[bool] | None = None
         self._next_retention_check = 0.0
         self.in_flight_since: float | None = None
 
@@ -70,6 +79,7 @@ class FlushLoop:
                 deliveries = await self._take()
                 if deliveries and not await self._flush(deliveries):
                     return
+            await self._written()
         finally:
             self._finished.set()
 
@@ -82,7 +92,7 @@ class FlushLoop:
                 await self._finished.wait()
         except TimeoutError:
             return False
-        self._thread.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
         return True
 
     async def _take(self) -> list[Delivery]:
@@ -94,54 +104,105 @@ class FlushLoop:
             if done:
                 return take.result()
             take.cancel()
-            self._health.going()
-            await self._close_days()
+            if self._writing is None or self._writing.done():
+                self._health.going()
+                await self._close_days()
 
     async def _flush(self, deliveries: list[Delivery]) -> bool:
-        """Flushes and acknowledges; `False` if told to stop before that was done."""
+        """Prepares a flush and begins to write it; `False` if told to stop before that could be done."""
+        started = time.monotonic()
+        if self._cached_events() > self._settings.cache_events:
+            # Only what is stored may be forgotten.
+            if not await self._written():
+                return False
+            self._shrink()
+        forgotten, prepared = await self._prepare(deliveries)
+        if not await self._written():
+            return False
+        if prepared is None or forgotten != self._forgotten:
+            return await self._flush_carefully(deliveries, started)
+        self.in_flight_since = deliveries[0].arrived
+        self._writing = asyncio.create_task(self._write(prepared, deliveries, started))
+        return True
+
+    async def _prepare(self, deliveries: list[Delivery]) -> tuple[int, Prepared | None]:
+        """The prepared flush (`None` if it must be done with care), and how often all was forgotten before it."""
+        async with self._caches:
+            try:
+                return self._forgotten, await self._in_thread(self._flusher.prepare, deliveries)
+            except (NeedsCare, SinkUnavailable):
+                return self._forgotten, None
+
+    async def _written(self) -> bool:
+        """Waits until the flush before is stored; `False` if told to stop before it was."""
+        return self._writing is None or await self._writing
+
+    async def _write(self, prepared: Prepared, deliveries: list[Delivery], started: float) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            report = await loop.run_in_executor(self._threads, self._flusher.write, prepared)
+        except (SinkUnavailable, RowsRefused, SetAsideFailed, TooManyDeadLetters):
+            return await self._flush_carefully(deliveries, started)
+        self._acknowledge(deliveries, report, started)
+        return True
+
+    async def _flush_carefully(self, deliveries: list[Delivery], started: float) -> bool:
+        """Flushes from what is stored, as often as it takes; `False` if told to stop before that was done."""
         self.in_flight_since = deliveries[0].arrived
         retry_seconds = _FIRST_RETRY_SECONDS
-        while True:
-            started = time.monotonic()
-            try:
-                report = await self._in_thread(deliveries)
-            except (SinkUnavailable, SetAsideFailed) as error:
-                self._metrics.flush_failures.inc()
-                self._health.waiting(f"a flush is tried again: {error}")
-                log.warning(
-                    "flush failed",
-                    extra={"messages": len(deliveries), "retry_seconds": retry_seconds, "reason": str(error)},
-                )
-            except TooManyDeadLetters as error:
-                retry_seconds = _LAST_RETRY_SECONDS
-                self._health.waiting(str(error))
-                log.error("halted", extra={"messages": len(deliveries), "reason": str(error)})
-            else:
-                break
-            if await self._told_to_stop(retry_seconds):
-                return False
-            retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
-            deliveries = [delivery for delivery in deliveries if not delivery.ownership.lost]
-            if not deliveries:
-                self.in_flight_since = None
-                return True
+        async with self._caches:
+            while True:
+                deliveries = [delivery for delivery in deliveries if not delivery.ownership.lost]
+                if not deliveries:
+                    self.in_flight_since = None
+                    return True
+                self._forget()
+                try:
+                    report = await self._in_thread(self._flusher.flush, deliveries)
+                except (SinkUnavailable, SetAsideFailed) as error:
+                    self._metrics.flush_failures.inc()
+                    self._health.waiting(f"a flush is tried again: {error}")
+                    log.warning(
+                        "flush failed",
+                        extra={"messages": len(deliveries), "retry_seconds": retry_seconds, "reason": str(error)},
+                    )
+                except TooManyDeadLetters as error:
+                    retry_seconds = _LAST_RETRY_SECONDS
+                    self._health.waiting(str(error))
+                    log.error("halted", extra={"messages": len(deliveries), "reason": str(error)})
+                else:
+                    self._acknowledge(deliveries, report, started)
+                    self._health.going()
+                    return True
+                if await self._told_to_stop(retry_seconds):
+                    return False
+                retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
+
+    def _acknowledge(self, deliveries: list[Delivery], report: FlushReport, started: float) -> None:
         for delivery in deliveries:
             delivery.acknowledge()
-        self._metrics.flushed(report, len(deliveries), time.monotonic() - started)
+        self._metrics.flushed(report, time.monotonic() - started)
+        self._metrics.cached_events.set(self._cached_events())
         for letter in report.dead_letters:
             message = letter.message
             log.error(
                 "dead letter",
                 extra={"partition": message.partition, "offset": message.offset, "reason": letter.reason},
             )
-        self._shrink()
         self.in_flight_since = None
-        return True
 
-    async def _in_thread(self, deliveries: list[Delivery]) -> FlushReport:
+    async def _in_thread(
+        self, work: Callable[[list[Message], dict[int, UserCache]], T], deliveries: list[Delivery]
+    ) -> T:
         caches = {delivery.message.partition: delivery.ownership.cache for delivery in deliveries}
         messages = [delivery.message for delivery in deliveries]
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._flusher.flush, messages, caches)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, messages, caches)
+
+    def _forget(self) -> None:
+        """Empties every cache: what is remembered may not be stored. Whatever was prepared is void."""
+        self._forgotten += 1
+        for ownership in self._inbox.owned.values():
+            ownership.cache.clear()
 
     async def _told_to_stop(self, within_seconds: float) -> bool:
         try:
@@ -159,7 +220,7 @@ class FlushLoop:
         self._next_retention_check = now + self._settings.retention_check_seconds
         try:
             closed = await asyncio.get_running_loop().run_in_executor(
-                self._thread, close_days, self._sink, self._clock(), self._settings.retention_days
+                self._threads, close_days, self._sink, self._clock(), self._settings.retention_days
             )
         except SinkUnavailable as error:
             self._next_retention_check = now + _LAST_RETRY_SECONDS
@@ -168,8 +229,10 @@ class FlushLoop:
             if closed:
                 log.info("days closed", extra={"days": closed})
 
+    def _cached_events(self) -> int:
+        return sum(ownership.cache.events for ownership in self._inbox.owned.values())
+
     def _shrink(self) -> None:
         owned = self._inbox.owned.values()
         for ownership in owned:
             ownership.cache.shrink(self._settings.cache_events // len(owned))
-        self._metrics.cached_events.set(sum(ownership.cache.events for ownership in owned))

@@ -70,11 +70,11 @@ class ProcessorMetrics:
             registry=self.registry,
         )
 
-    def flushed(self, report: FlushReport, messages: int, seconds: float) -> None:
+    def flushed(self, report: FlushReport, seconds: float) -> None:
         """Counts a flush that was acknowledged."""
         for outcome, events in report.outcomes.items():
             self._events.labels(outcome.value).inc(events)
-        self._messages.inc(messages)
+        self._messages.inc(report.messages)
         self._dead_letters.inc(len(report.dead_letters))
         self._erasures.inc(report.erasures)
         self._cache.labels("cache").inc(report.users_cached)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ _INSERT_SETTINGS = {
     "max_partitions_per_insert_block": 0,
 }
 _USERS_PER_QUERY = 2000
+# A flush waits for several answers, and must not look wedged meanwhile (`heartbeat_seconds`).
+_ANSWER_SECONDS = 30
 
 
 class SinkUnavailable(Exception):
@@ -73,18 +76,19 @@ _encoder = msgspec.json.Encoder()
 
 
 class Sink:
-    """Connects when first used and again after any error. Every method blocks; call it from a thread.
+    """Connects when first used in a thread, and again after any error. Every method blocks.
 
     Every method raises `SinkUnavailable`; the inserts also `RowsRefused`.
     """
 
     def __init__(self, settings: ProcessorSettings) -> None:
         self._settings = settings
-        self._client: Client | None = None
+        self._of_this_thread = threading.local()
 
     def close(self) -> None:
-        """Ends the connection."""
-        client, self._client = self._client, None
+        """Ends this thread's connection."""
+        client: Client | None = getattr(self._of_this_thread, "client", None)
+        self._of_this_thread.client = None
         if client is not None:
             client.close()
 
@@ -146,9 +150,10 @@ class Sink:
             raise SinkUnavailable(str(error)) from error
 
     def _connected(self) -> Client:
-        if self._client is None:
+        client: Client | None = getattr(self._of_this_thread, "client", None)
+        if client is None:
             settings = self._settings
-            self._client = clickhouse_connect.get_client(
+            client = self._of_this_thread.client = clickhouse_connect.get_client(
                 host=settings.clickhouse_host,
                 port=settings.clickhouse_port,
                 username=settings.clickhouse_user,
@@ -157,10 +162,10 @@ class Sink:
                 database=settings.clickhouse_database,
                 autogenerate_session_id=False,
                 connect_timeout=5,
-                send_receive_timeout=60,
+                send_receive_timeout=_ANSWER_SECONDS,
                 compress=False,
             )
-        return self._client
+        return client
 
 
 def _chunks(ids: list[str]) -> Iterable[list[str]]:

@@ -32,7 +32,7 @@ from infra.local.kafka import LocalKafka
 from infra.local.ports import free_ports
 from infra.local.probes import answers_ok
 from infra.local.service import Service
-from infra.local.supervisor import Supervisor
+from infra.local.supervisor import Stage, Supervisor
 from infra.settings import Settings
 from schemas.envelope import EventRow, encode_events, headers, message_key, partition_for
 from schemas.events import CATEGORIES
@@ -102,11 +102,11 @@ async def run(directory: Path, messages: list[tuple[str, bytes]], events: int) -
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(held := DataDir(directory))
-        await stack.enter_async_context(Supervisor(held, [servers]))
+        await stack.enter_async_context(Supervisor(held, [Stage(servers)]))
         await asyncio.to_thread(migrate, settings)
         await create_topics(settings)
         await _fill(settings, messages)
-        await stack.enter_async_context(Supervisor(held, [[processor]]))
+        await stack.enter_async_context(Supervisor(held, [Stage([processor])]))
         rate = await _rate(processor_port, events)
         with connect(settings) as client:
             stored = int(client.query("SELECT count() FROM events").result_rows[0][0])
@@ -133,7 +133,7 @@ async def _rate(port: int, events: int) -> float:
     seen: list[tuple[float, float]] = []
     while not seen or seen[-1][1] < events:
         seen.append((time.monotonic(), await asyncio.to_thread(_stored, port)))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
     started, first = next(sample for sample in seen if sample[1] >= events / 10)
     ended, last = next(sample for sample in seen if sample[1] >= events)
     return (last - first) / (ended - started)

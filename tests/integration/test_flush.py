@@ -15,17 +15,17 @@ from processors.cache import UserCache
 from processors.dead_letters import DeadLetter, TooManyDeadLetters
 from processors.dedup import Outcome
 from processors.envelopes import EventBatch, Message, decode
-from processors.flush import Flusher, FlushReport
+from processors.flush import Flusher, FlushReport, NeedsCare
 from processors.fold import fold, users_from
 from processors.retention import close_days, last_closable_day
 from processors.settings import ProcessorSettings
-from processors.sink import Sink
+from processors.sink import RowsRefused, Sink
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
 from tests.servers import ClickHouseAddress
 
 
 class Processor:
-    """A flusher with caches of its own, as a freshly started processor has."""
+    """A flusher with caches of its own, as a freshly started processor has; used as the flush loop uses it."""
 
     def __init__(self, settings: ProcessorSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.sink = Sink(settings)
@@ -36,7 +36,12 @@ class Processor:
     def flush(self, *messages: Message) -> FlushReport:
         for each in messages:
             self.caches.setdefault(each.partition, UserCache())
-        return self.flusher.flush(messages, self.caches)
+        try:
+            return self.flusher.write(self.flusher.prepare(messages, self.caches))
+        except (NeedsCare, RowsRefused):
+            for cache in self.caches.values():
+                cache.clear()
+            return self.flusher.flush(messages, self.caches)
 
 
 @pytest.fixture
