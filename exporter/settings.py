@@ -44,11 +44,6 @@ class ExporterSettings(SharedSettings):
     exporter_tls_cert: str | None = Field(None, description="Certificate chain of the exporter (PEM file).")
     exporter_tls_key: str | None = Field(None, description="Private key of the exporter (PEM file).")
 
-    operator_token: SecretStr | None = Field(
-        None,
-        min_length=16,
-        description="Bearer token of operators: statistics over all users, a user's erasure by id; unset: no one may.",
-    )
     stats_max_days: int = Field(366, ge=30, le=3660, description="Longest range of days statistics answer.")
     stats_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="Statistics that take longer are given up with 503."

@@ -39,9 +39,6 @@ class GatewaySettings(SharedSettings):
     write_keys: Secrets = Field(
         (), description="Keys of which a client must send one to post events; none configured: anyone may."
     )
-    operator_token: SecretStr | None = Field(
-        None, min_length=16, description="Bearer token that may erase a user by id; unset: no one may."
-    )
     allowed_origins: Texts = Field(
         (),
         description="Origins (https://app.example.org) that may call from a browser, beside the gateway's own"

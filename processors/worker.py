@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -45,6 +46,8 @@ _WATCH_SECONDS = 2.0
 
 def create_app(settings: ProcessorSettings) -> faust.App:
     """A Faust app that processes the events topic; `faust -A processors worker` runs it as well."""
+    # Without it Faust fails at the start, and takes its time to say so.
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     app = faust.App(
         settings.consumer_group,
         broker=broker_urls(settings),

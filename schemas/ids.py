@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_LENGTH = 36
-_HYPHENS = (8, 13, 18, 23)
-
 
 def are_canonical(ids: Sequence[str]) -> bool:
     """Whether every text is a lower-case UUID.
@@ -16,9 +13,12 @@ def are_canonical(ids: Sequence[str]) -> bool:
     """
     count = len(ids)
     joined = "".join(ids)
+    hyphens = "-" * count
     return (
-        len(joined) == _LENGTH * count
-        and joined.isascii()
-        and joined.encode().translate(None, b"0123456789abcdef") == b"-" * (len(_HYPHENS) * count)
-        and all(joined[place::_LENGTH] == "-" * count for place in _HYPHENS)
+        len(joined) == 36 * count
+        and joined.encode("utf-8", "surrogatepass").translate(None, b"0123456789abcdef") == b"-" * (4 * count)
+        and joined[8::36] == hyphens
+        and joined[13::36] == hyphens
+        and joined[18::36] == hyphens
+        and joined[23::36] == hyphens
     )

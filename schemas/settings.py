@@ -46,6 +46,11 @@ class SharedSettings(BaseSettings):
     clickhouse_database: str = Field("convergio", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     clickhouse_secure: bool = Field(False, description="HTTPS to ClickHouse.")
 
+    operator_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token of operators: statistics over all users, a user's erasure by id; unset: no one may.",
+    )
     retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
     session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between events are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -377,3 +377,13 @@ async def test_pipelined_requests_are_answered_in_order_over_one_connection(gate
     writer.close()
     assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"202", b"405", b"200", b"400"]
     assert b"connection: close" in answers.rpartition(b"HTTP/1.1 ")[2].lower()
+
+
+async def test_a_compressed_message_holds_the_same_rows(kafka_bootstrap: str) -> None:
+    topic = await create_topic(kafka_bootstrap)
+    sent = event()
+    user = str(uuid.uuid4())
+    async with running_gateway(settings(kafka_bootstrap, topic, kafka_compression="lz4")) as gateway:
+        answer = await gateway.post(batch(sent, userId=user))
+        assert answer.status == 202
+        assert [row["event_id"] for row in await gateway.rows(user)] == [sent["eventId"]]
