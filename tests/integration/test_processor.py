@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import clickhouse_connect
@@ -17,16 +18,18 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from infra.clickhouse.migrate import migrate
+from infra.local.clickhouse import LocalClickHouse
 from infra.local.orphans import die_with_parent
 from infra.local.ports import free_ports
 from infra.local.probes import answers_ok
+from infra.local.service import Service
 from processors.envelopes import Message
 from processors.offsets import OffsetReader
 from processors.settings import ProcessorSettings
 from schemas.topics import dead_letter_source
 from tests.conftest import MakeTopic
 from tests.events import erasure, message, sent
-from tests.servers import ClickHouseAddress
+from tests.servers import ClickHouseAddress, running
 
 DEADLINE_SECONDS = 60.0
 
@@ -83,6 +86,18 @@ class Pipeline:
             return sum(progress.lag for progress in (await reader.read([0, 1])).values())
         finally:
             await reader.close()
+
+    async def hindrance(self) -> str:
+        """Why the processor is not ready; empty if it is."""
+
+        def ask() -> str:
+            try:
+                urlopen(f"http://127.0.0.1:{self.settings.processor_port}/readyz", timeout=5).close()
+            except HTTPError as unready:
+                return unready.read().decode()
+            return ""
+
+        return await asyncio.to_thread(ask)
 
     async def metric(self, name: str) -> float:
         url = f"http://127.0.0.1:{self.settings.processor_port}/metrics"
@@ -237,3 +252,36 @@ async def test_killed_at_any_moment_it_stores_everything_once(pipeline: Pipeline
 
             await until(done, pipeline.log)
     assert pipeline.stored() == total
+
+
+async def test_while_clickhouse_is_away_it_says_so_and_afterwards_stores_everything(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    engine = LocalClickHouse(tmp_path / "own-clickhouse", port)
+    own = Service("clickhouse", engine.command(), ready=answers_ok(port, "/ping"))
+    pipeline.settings.clickhouse_host, pipeline.settings.clickhouse_port = "127.0.0.1", port
+    pipeline.clickhouse = ClickHouseAddress("127.0.0.1", port)
+    async with running(own, tmp_path / "first"):
+        await asyncio.to_thread(migrate, pipeline.settings)
+    async with pipeline.processor():
+        for offset in range(20):
+            await pipeline.send(message([sent()], offset))
+
+        async def hindered() -> bool:
+            try:
+                return "a flush is tried again" in await pipeline.hindrance()
+            except OSError:
+                return False
+
+        await until(hindered, pipeline.log)
+        assert await answers_ok(pipeline.settings.processor_port, "/healthz")()
+        assert await pipeline.lag() == 20
+        async with running(own, tmp_path / "second"):
+
+            async def done() -> bool:
+                return await pipeline.lag() == 0
+
+            await until(done, pipeline.log)
+            assert await asyncio.to_thread(pipeline.stored) == 20
+            assert await answers_ok(pipeline.settings.processor_port, "/readyz")()
