@@ -9,7 +9,7 @@ import os
 import random
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,6 +110,17 @@ class RunningStack:
         await until(
             lambda: any(event.kind is EventKind.READY and event.service == service for event in self.happenings[seen:])
         )
+
+
+    @contextlib.contextmanager
+    def paused(self, service: str) -> Iterator[None]:
+        """SIGSTOP for as long as the context lasts."""
+        pid = self.pid(service)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager
