@@ -37,6 +37,8 @@ class ProcessorMetrics:
             ["found"],
             registry=self.registry,
         )
+        for place in ("cache", "clickhouse"):
+            self._cache.labels(place)
         self._flushes = Histogram(
             "convergio_processor_flush_seconds",
             "Duration of a flush",

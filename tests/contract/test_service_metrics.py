@@ -1,0 +1,34 @@
+"""The page on the services' own metrics names every series with its labels, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ingest.metrics import GatewayMetrics
+from processors.metrics import ProcessorMetrics
+from processors.offsets import Progress
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "service-metrics.md"
+ROW = re.compile(r"^\| `(convergio_\w+)` \| (\w+) \| (.+?) \|", re.MULTILINE)
+
+
+def shown() -> dict[str, tuple[str, frozenset[str]]]:
+    processor = ProcessorMetrics()
+    processor.show_lag({0: Progress(0, 0)})
+    found = {}
+    for registry in (GatewayMetrics().registry, processor.registry):
+        for family in registry.collect():
+            if family.name.startswith("convergio_"):
+                name = family.name + ("_total" if family.type == "counter" else "")
+                labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+                found[name] = (family.type, frozenset(labels))
+    return found
+
+
+def test_the_page_names_every_series_with_type_and_labels_and_no_other() -> None:
+    documented = {
+        name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in ROW.findall(DOCUMENT.read_text())
+    }
+    assert documented == shown()
