@@ -21,7 +21,6 @@ from ingest.envelope import Timing
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
 from ingest.health_routes import health_routes
 from ingest.identity import Cookies
-from ingest.kafka import client_options
 from ingest.limits import TokenBuckets
 from ingest.metrics import GatewayMetrics
 from ingest.openapi import document
@@ -30,6 +29,7 @@ from ingest.producer import Options, Producer
 from ingest.proxies import Peers
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, ME_PATH, user_routes
+from schemas.kafka import client_options
 
 log = logging.getLogger(__name__)
 

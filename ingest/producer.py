@@ -29,10 +29,10 @@ from aiokafka.errors import KafkaError
 from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
 from ingest.envelope import MAX_BATCH_BYTES
-from ingest.kafka import ClientOptions
 from ingest.lane import MESSAGE_OVERHEAD_BYTES, Events, Lane, NotStored
 from ingest.problems import Problem
 from schemas.envelope import Kind, headers, message_key, partition_for
+from schemas.kafka import ClientOptions
 
 log = logging.getLogger(__name__)
 

@@ -1,13 +1,11 @@
-"""How to reach Kafka, in the words of Faust and of aiokafka."""
+"""How Faust reaches Kafka; `schemas.kafka` says the same to aiokafka."""
 
 from __future__ import annotations
-
-import ssl
-from typing import Any
 
 import faust
 
 from processors.settings import ProcessorSettings
+from schemas.kafka import client_options
 
 
 def broker_urls(settings: ProcessorSettings) -> list[str]:
@@ -16,37 +14,14 @@ def broker_urls(settings: ProcessorSettings) -> list[str]:
 
 
 def broker_credentials(settings: ProcessorSettings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """TLS and SASL for Faust; `None` for plain text."""
-    context = _tls(settings)
-    if settings.kafka_security_protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
+    """TLS and SASL; `None` for plain text. Raises `ValueError` when SASL is chosen without user and password."""
+    options = client_options(settings)
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
         return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=password.get_secret_value() if password else None,
-            mechanism=settings.kafka_sasl_mechanism,
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
             ssl_context=context,
         )
     return faust.SSLCredentials(context) if context else None
-
-
-def client_options(settings: ProcessorSettings) -> dict[str, Any]:
-    """TLS and SASL for aiokafka's own clients."""
-    password = settings.kafka_sasl_password
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap,
-        "security_protocol": settings.kafka_security_protocol,
-        "ssl_context": _tls(settings),
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
-        }
-    return options
-
-
-def _tls(settings: ProcessorSettings) -> ssl.SSLContext | None:
-    if not settings.kafka_security_protocol.endswith("SSL"):
-        return None
-    return ssl.create_default_context(cafile=settings.kafka_ca_file)

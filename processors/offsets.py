@@ -8,8 +8,8 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from processors.broker import client_options
 from processors.settings import ProcessorSettings
+from schemas.kafka import client_options
 
 
 class Progress(NamedTuple):

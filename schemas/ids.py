@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def are_canonical(ids: Sequence[str]) -> bool:
     """Whether every text is a lower-case UUID.
 
-    Looks at all of them at once: a tenth of the cost of a regular expression or of UUID objects, which is what
+    Looks at all of them at once, which is cheaper than a regular expression or UUID objects for each; that is what
     makes it fit for the hot path.
     """
     count = len(ids)

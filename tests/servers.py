@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import docker  # type: ignore[import-untyped]
 from docker.errors import DockerException  # type: ignore[import-untyped]
+from pydantic import SecretStr
 from testcontainers.community.clickhouse import ClickHouseContainer
 from testcontainers.community.kafka import KafkaContainer
 
@@ -50,6 +51,16 @@ class ClickHouseAddress:
     def client_options(self) -> ClientOptions:
         """Keyword arguments of clickhouse_connect.get_client and get_async_client."""
         return ClientOptions(host=self.host, port=self.port, username=self.username, password=self.password)
+
+    def settings(self, database: str) -> dict[str, Any]:
+        """The same as settings of ours, for a database."""
+        return {
+            "clickhouse_host": self.host,
+            "clickhouse_port": self.port,
+            "clickhouse_user": self.username,
+            "clickhouse_password": SecretStr(self.password),
+            "clickhouse_database": database,
+        }
 
 
 def given_address(server: Server) -> str | None:

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.errors import Unreachable, WrongUse
-from ingest.kafka import ClientOptions, client_options
+from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
 
 LARGEST_MESSAGE = 16 << 20

@@ -1,6 +1,6 @@
 """The ClickHouse engine in this process, by chDB: one statement in, one answer out, on any thread.
 
-Every statement gets a connection of its own (a quarter of a millisecond): what it sets, uses or creates
+Every statement gets a connection of its own: what it sets, uses or creates
 temporarily ends with it, as it does behind a server's HTTP interface. Acknowledged rows survive the death of
 the process, like a server's: parts are renamed into place before the answer.
 """

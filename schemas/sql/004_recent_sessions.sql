@@ -1,5 +1,5 @@
--- The sessions of the last days apart, so that the rolling windows need not read those of the whole retention: a
--- fifth of the work. Only the materialized view below writes here; whoever deletes a user's sessions deletes here, too.
+-- The sessions of the last days apart, so that the rolling windows need not read those of the whole retention. Only
+-- the materialized view below writes here; whoever deletes a user's sessions deletes here, too.
 --
 -- A session's last event only moves forward, so its newest row is its youngest: if that one is at most 8 days old, it
 -- is here, whichever older rows are not. Rows are absolute: what is inserted twice counts once, as in sessions_data.

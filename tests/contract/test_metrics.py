@@ -70,11 +70,7 @@ def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
     settings = ExporterSettings(
-        clickhouse_host=clickhouse.host,
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.username,
-        clickhouse_password=SecretStr(clickhouse.password),
-        clickhouse_database=database,
+        **clickhouse.settings(database),
     )
     migrate(settings)
     with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:

@@ -50,11 +50,7 @@ def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
     settings = ExporterSettings(
-        clickhouse_host=clickhouse.host,
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.username,
-        clickhouse_password=SecretStr(clickhouse.password),
-        clickhouse_database=database,
+        **clickhouse.settings(database),
         operator_token=SecretStr(TOKEN),
     )
     migrate(settings)

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
-from pydantic import SecretStr
 
 from infra.clickhouse.migrate import migrate
 from schemas.settings import SharedSettings
@@ -36,11 +35,7 @@ EVENTS = [
 def client(clickhouse: ClickHouseAddress, database: str) -> Iterator[Client]:
     migrate(
         SharedSettings(
-            clickhouse_host=clickhouse.host,
-            clickhouse_port=clickhouse.port,
-            clickhouse_user=clickhouse.username,
-            clickhouse_password=SecretStr(clickhouse.password),
-            clickhouse_database=database,
+            **clickhouse.settings(database),
         )
     )
     rows = []

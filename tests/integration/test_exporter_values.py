@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
-from pydantic import SecretStr
 
 from exporter import ExporterSettings
 from infra.clickhouse.migrate import migrate
@@ -38,11 +37,7 @@ PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(d
 @pytest.fixture
 def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
     settings = ExporterSettings(
-        clickhouse_host=clickhouse.host,
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.username,
-        clickhouse_password=SecretStr(clickhouse.password),
-        clickhouse_database=database,
+        **clickhouse.settings(database),
         refresh_seconds=60,
         stale_seconds=600,
     )

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
-from pydantic import SecretStr
 
 from infra.clickhouse.migrate import migrate
 from processors.cache import UserCache
@@ -47,11 +46,7 @@ class Processor:
 @pytest.fixture
 def processor_settings(clickhouse: ClickHouseAddress, database: str) -> ProcessorSettings:
     settings = ProcessorSettings(
-        clickhouse_host=clickhouse.host,
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.username,
-        clickhouse_password=SecretStr(clickhouse.password),
-        clickhouse_database=database,
+        **clickhouse.settings(database),
     )
     migrate(settings)
     return settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import clickhouse_connect
 import pytest
-from pydantic import SecretStr
 
 from infra.clickhouse.migrate import MigrationError, migrate
 from schemas.events import ACTION_COLUMNS
@@ -16,11 +15,7 @@ from tests.servers import ClickHouseAddress
 @pytest.fixture
 def shared_settings(clickhouse: ClickHouseAddress, database: str) -> SharedSettings:
     return SharedSettings(
-        clickhouse_host=clickhouse.host,
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.username,
-        clickhouse_password=SecretStr(clickhouse.password),
-        clickhouse_database=database,
+        **clickhouse.settings(database),
     )
 
 

@@ -1,4 +1,4 @@
-"""How any of our clients reaches Kafka: brokers, TLS and SASL out of the shared settings."""
+"""How any of our clients reaches Kafka: brokers, TLS and SASL out of the shared settings. It connects to nothing."""
 
 from __future__ import annotations
 
