@@ -21,6 +21,7 @@ from processors.erasure import erase
 from processors.fold import Folded, fold, users_from
 from processors.settings import ProcessorSettings
 from processors.sink import RowsRefused, Sink
+from processors.steps import Step, passed
 
 
 class FoldFailed(Exception):
@@ -130,20 +131,25 @@ class Flusher:
         self._load(batches, caches, report)
         oldest_ms = int(self._clock().timestamp() * 1000) - self._retention_ms
         try:
-            return fold(batches, caches, oldest_ms, self._gap_ms)
+            folded = fold(batches, caches, oldest_ms, self._gap_ms)
         except Exception as error:
             raise FoldFailed(f"cannot be folded: {error!r}") from error
+        passed(Step.FOLDED)
+        return folded
 
     def _insert(self, folded: Folded) -> None:
         if folded.lines:
             self._sink.insert_events(b"".join(folded.lines))
+        passed(Step.EVENTS_INSERTED)
         if folded.sessions:
             self._sink.insert_sessions(folded.sessions)
+        passed(Step.SESSIONS_INSERTED)
 
     def _finish(self, report: FlushReport) -> None:
         self._limit.admit(report.messages, len(report.dead_letters))
         if report.dead_letters:
             self._set_aside(report.dead_letters)
+        passed(Step.SET_ASIDE)
 
     def _store(self, batches: list[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> None:
         """Stores a block; if its rows are refused, halves it until the message to blame is alone."""
@@ -179,3 +185,4 @@ class Flusher:
         for partition, user_ids in missing.items():
             for user_id, user in users_from(user_ids, partition, events, erasures, self._gap_ms).items():
                 caches[partition].put(user_id, user)
+        passed(Step.USERS_READ)

@@ -25,6 +25,7 @@ from processors.metrics import ProcessorMetrics
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from processors.sink import RowsRefused, Sink, SinkUnavailable
+from processors.steps import Step, passed
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class FlushLoop:
                 self._health.going()
                 await self._close_days()
                 deliveries = await self._take()
+                passed(Step.TAKEN)
                 if deliveries and not await self._flush(deliveries):
                     return
             await self._written()
@@ -181,6 +183,7 @@ class FlushLoop:
     def _acknowledge(self, deliveries: list[Delivery], report: FlushReport, started: float) -> None:
         for delivery in deliveries:
             delivery.acknowledge()
+        passed(Step.ACKNOWLEDGED)
         self._metrics.flushed(report, time.monotonic() - started)
         self._metrics.cached_events.set(self._cached_events())
         for letter in report.dead_letters:

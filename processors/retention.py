@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from processors.sink import Sink
+from processors.steps import Step, passed
 
 GRACE_DAYS = 2
 
@@ -26,9 +27,11 @@ def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
     """
     day = last_closable_day(now, retention_days).isoformat()
     sink.command("close_days", day=day)
+    passed(Step.DAYS_SUMMED)
     closed = sink.lines("closed_partitions", day=day)
     for partition in closed:
         sink.drop_partition(partition)
+        passed(Step.DAY_DROPPED)
     if sink.lines("closed_sessions", day=day) != ["0"]:
         sink.command("drop_closed_sessions", day=day)
     return closed

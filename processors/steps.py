@@ -1,0 +1,51 @@
+"""The steps of a processor's work by name, and one hook that hears of each.
+
+Nobody listens in production. Fault tests set `hook` to die, hang or sleep between any two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """A moment in the work, in the order of the work. What comes before it is done, what comes after it is not."""
+
+    TAKEN = "taken"
+    """Messages were taken from the inbox for a flush."""
+    USERS_READ = "users-read"
+    """The users that were not cached are read from ClickHouse."""
+    FOLDED = "folded"
+    """The flush is prepared; nothing of it is stored."""
+    EVENTS_INSERTED = "events-inserted"
+    SESSIONS_INSERTED = "sessions-inserted"
+    SET_ASIDE = "set-aside"
+    """Kafka has acknowledged the dead letters, if there are any."""
+    ACKNOWLEDGED = "acknowledged"
+    """Faust may commit the messages from now on."""
+
+    ERASURE_READ = "erasure-read"
+    """It is known which epoch the erasure ends."""
+    ERASURE_SUMMED = "erasure-summed"
+    ERASURE_MARKED = "erasure-marked"
+    ERASED_EVENTS = "erased-events"
+    ERASED_SESSIONS = "erased-sessions"
+
+    DAYS_SUMMED = "days-summed"
+    """The sums of the days to close are inserted."""
+    DAY_DROPPED = "day-dropped"
+    """A closed day's events are gone, its sessions are not."""
+
+
+def nobody(_step: Step) -> None:
+    """The hook that does nothing."""
+
+
+hook: Callable[[Step], None] = nobody
+"""Called at each step, in the thread that does the work."""
+
+
+def passed(step: Step) -> None:
+    """The work has come to this step."""
+    hook(step)
