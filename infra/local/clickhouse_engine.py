@@ -11,9 +11,12 @@ import fcntl
 import importlib
 import os
 import re
+import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from infra.errors import Unavailable
@@ -21,7 +24,7 @@ from infra.local.clickhouse_errors import ClickHouseError
 from infra.local.clickhouse_request import ExternalTable, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 QUOTE = "'"
 _NAME = re.compile(r"\w+\Z", re.ASCII)
@@ -53,10 +56,6 @@ class _Connection(Protocol):
     """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text."""
 
     def query(self, sql: bytes | str, fmt: str = ..., *, params: dict[str, str] = ...) -> _Result: ...
-    def send_insert(self, sql: bytes | str, fmt: str) -> object: ...
-    def insert_append(self, inserter: object, data: bytes) -> None: ...
-    def insert_done(self, inserter: object) -> _Result: ...
-    def insert_cancel(self, inserter: object) -> None: ...
     def close(self) -> None: ...
 
 
@@ -145,13 +144,28 @@ def _create_external(connection: _Connection, table: ExternalTable) -> None:
 
 
 def _insert(connection: _Connection, sql: bytes | str, data_format: str, data: bytes) -> _Result:
-    inserter = connection.send_insert(sql, data_format)
-    try:
-        connection.insert_append(inserter, data)
-        return connection.insert_done(inserter)
-    except RuntimeError:
-        connection.insert_cancel(inserter)
-        raise
+    """Inserts rows in a format. They reach the engine as a file: chDB's streaming insert swallows what goes wrong
+    behind its parser (no space, too many parts, a constraint) and reports rows as written that were not.
+    """
+    statement = sql.encode() if isinstance(sql, str) else sql
+    with _file_of(data) as path:
+        source = f" FROM INFILE {_quoted(path, QUOTE)} FORMAT {data_format}"
+        return connection.query(statement + source.encode())
+
+
+@contextmanager
+def _file_of(data: bytes) -> Iterator[str]:
+    """A path under which the data can be read; in memory where the system can do that, so nothing of it is left."""
+    if sys.platform == "linux":
+        with open(os.memfd_create("insert"), "wb") as file:  # noqa: PTH123 - a descriptor, no path
+            file.write(data)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with NamedTemporaryFile(prefix="convergio-insert-") as file:
+            file.write(data)
+            file.flush()
+            yield file.name
 
 
 def _quoted(text: str, quote: str) -> str:

@@ -182,6 +182,33 @@ class TestWhatTheClientsDo:
         assert code_of(raised) == 27
         assert client.command(f"SELECT count() FROM {events}") == 0
 
+    @pytest.mark.parametrize(
+        ("setting", "code"),
+        [
+            ("parts_to_throw_insert = 1", 252),  # TOO_MANY_PARTS
+            ("min_free_disk_bytes_to_perform_insert = 1e18", 243),  # NOT_ENOUGH_SPACE
+        ],
+    )
+    def test_what_the_table_does_not_take_is_not_acknowledged(
+        self, client: Client, events: str, setting: str, code: int
+    ) -> None:
+        client.command(f"SYSTEM STOP MERGES {events}")
+        client.insert(events, [[1]], column_names=["n"])
+        client.command(f"ALTER TABLE {events} MODIFY SETTING {setting}")
+        with pytest.raises(DatabaseError) as raised:
+            client.raw_insert(events, ["n"], b'{"n":2}\n', fmt="JSONEachRow")
+        assert code_of(raised) == code
+        with pytest.raises(DatabaseError):
+            client.insert(events, [[3]], column_names=["n"])
+        assert client.query(f"SELECT n FROM {events}").result_rows == [(1,)]
+
+    def test_rows_that_break_a_constraint_are_not_acknowledged(self, client: Client, events: str) -> None:
+        client.command(f"ALTER TABLE {events} ADD CONSTRAINT small CHECK n < 10")
+        with pytest.raises(DatabaseError) as raised:
+            client.raw_insert(events, ["n"], b'{"n":1}\n{"n":10}\n', fmt="JSONEachRow")
+        assert code_of(raised) == 469
+        assert client.command(f"SELECT count() FROM {events}") == 0
+
     def test_a_query_says_what_it_read(self, client: Client, events: str) -> None:
         client.insert(events, [[number] for number in range(10)], column_names=["n"])
         summary = client.query(f"SELECT sum(n) FROM {events}").summary
