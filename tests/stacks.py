@@ -19,6 +19,7 @@ import aiohttp
 import clickhouse_connect
 
 from infra.local.ports import is_taken
+from infra.local.restarts import RestartPolicy
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from tests.commands import Convergio
@@ -111,7 +112,6 @@ class RunningStack:
             lambda: any(event.kind is EventKind.READY and event.service == service for event in self.happenings[seen:])
         )
 
-
     @contextlib.contextmanager
     def paused(self, service: str) -> Iterator[None]:
         """SIGSTOP for as long as the context lasts."""
@@ -123,21 +123,27 @@ class RunningStack:
             os.kill(pid, signal.SIGCONT)
 
 
+PORTS = 40
+"""A stack's ports; those from the 35th on are for the tests' own use."""
+
+
 @contextlib.asynccontextmanager
-async def running_stack(data_dir: Path, **options: Any) -> AsyncIterator[RunningStack]:
-    """A stack at free ports; `options` are those of StackConfig."""
-    first = free_block(40)
+async def running_stack(
+    data_dir: Path, *, first_port: int | None = None, policy: RestartPolicy | None = None, **options: Any
+) -> AsyncIterator[RunningStack]:
+    """A stack at free ports, or from `first_port` on; `options` are those of StackConfig."""
+    first = free_block(PORTS) if first_port is None else first_port
     config = StackConfig(
         data_dir,
         ingest_port=first,
         exporter_port=first + 8,
         kafka_port=first + 10,
         clickhouse_port=first + 20,
-        processor_port=first + 30,
+        processor_port=first + 25,
         **options,
     )
     running = RunningStack(config)
-    async with LocalStack(config, on_event=running.happenings.append):
+    async with LocalStack(config, on_event=running.happenings.append, policy=policy):
         yield running
 
 

@@ -71,7 +71,7 @@ def stages(config: StackConfig, broker_commands: Mapping[str, Sequence[str]]) ->
         Stage([_clickhouse(config)]),
         Stage([Service("migrate", [*config.convergio, "migrate"], _environment(config), once=True)]),
         Stage([_exporter(config)], awaited=False),
-        Stage([_processor(config, number) for number in range(config.processors)], awaited=False),
+        Stage([processor(config, number) for number in range(config.processors)], awaited=False),
         Stage([_gateway(config, number) for number in range(config.ingest)]),
     ]
 
@@ -164,7 +164,8 @@ def _gateway(config: StackConfig, number: int) -> Service:
     return _of_ours(config, f"ingest-{number}", arguments, "INGEST", config.ingest_port + number)
 
 
-def _processor(config: StackConfig, number: int) -> Service:
+def processor(config: StackConfig, number: int) -> Service:
+    """The processor of that number, also one more than the configuration has."""
     name = f"processor-{number}"
     files = (config.data_dir / "processors" / name).absolute()
     port = config.processor_port + number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from tests.commands import COMMAND
@@ -13,13 +13,16 @@ from tests.stacks import RunningStack, until
 
 
 @contextlib.asynccontextmanager
-async def load(stack: RunningStack, ledger: Path) -> AsyncIterator[None]:
-    """Traffic for as long as the context lasts; every batch is kept until it is answered."""
+async def load(
+    stack: RunningStack, ledger: Path, *, urls: Sequence[str] = (), rate: int = 300, seed: int | None = None
+) -> AsyncIterator[None]:
+    """Traffic for as long as the context lasts, to the gateways or to `urls`; a batch is kept until it is answered."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
-        *("simulate", "--rate", "300", "--users", "80", "--batch", "20", "--days", "3"),
+        *("simulate", "--rate", str(rate), "--users", "80", "--batch", "20", "--days", "3"),
         *("--duplicates", "0.1", "--late", "0.1", "--bad", "0.02", "--ledger", str(ledger)),
-        *(part for url in stack.config.gateways for part in ("--url", url)),
+        *(() if seed is None else ("--seed", str(seed))),
+        *(part for url in urls or stack.config.gateways for part in ("--url", url)),
         env=stack.convergio.environment,
         stdout=asyncio.subprocess.DEVNULL,
     )

@@ -1,0 +1,133 @@
+"""Faults at random under load, from a seed: rounds of one to three at a time, each round until all is caught up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import NamedTuple
+
+from tests.faults.injections import INJECTIONS
+from tests.faults.leavers import Leavers
+from tests.faults.loads import load
+from tests.faults.readers import Readers
+from tests.faults.rig import OPERATOR_TOKEN, Rig
+from tests.faults.verdict import Verdict, judge
+from tests.oracle import read_ledger
+
+ROUND_SECONDS = 300.0
+"""No round may take longer, or something does not recover."""
+
+
+class Fault(NamedTuple):
+    """One injection of a round: which, how many seconds into it, and the seed of its details."""
+
+    name: str
+    after: float
+    seed: int
+
+
+def schedule(seed: int) -> Iterator[list[Fault]]:
+    """Rounds without end, the same for the same seed. Every fault comes as often as every other."""
+    rng = Random(seed)
+    deck: list[str] = []
+    while True:
+        size = rng.choice((1, 1, 1, 2, 3))
+        faults: list[Fault] = []
+        while len(faults) < size:
+            if not deck:
+                deck = rng.sample(sorted(INJECTIONS), len(INJECTIONS))
+            after = rng.uniform(0, 3) if faults else 0.0
+            faults.append(Fault(deck.pop(), after, rng.getrandbits(32)))
+        yield faults
+
+
+@dataclass
+class Outcome:
+    """What a campaign came to."""
+
+    seed: int
+    seconds: float = 0.0
+    rounds: int = 0
+    injected: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    recoveries: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By fault: seconds from its end until everything sent by then was stored; of rounds with one fault."""
+    erasures: int = 0
+    verdict: Verdict = field(default_factory=Verdict)
+    mistakes: list[str] = field(default_factory=list)
+    """What readers saw that may never be seen, and dead letters that are not accounted for."""
+
+    @property
+    def good(self) -> bool:
+        """Nothing was lost, doubled, or shown wrongly."""
+        return self.verdict.good and not self.mistakes
+
+    def __str__(self) -> str:
+        total = sum(self.injected.values())
+        head = (
+            f"seed {self.seed}: {total} faults in {self.rounds} rounds, {self.seconds:.0f} s, {self.erasures} erasures"
+        )
+        table = [f"{'fault':<36}{'injected':>9}{'caught up after: median':>25}{'max':>8}"]
+        for name in sorted(self.injected):
+            times = self.recoveries.get(name)
+            shown = f"{median(times):>23.1f} s{max(times):>6.1f} s" if times else f"{'-':>25}{'-':>8}"
+            table.append(f"{name:<36}{self.injected[name]:>9}{shown}")
+        return "\n".join([head, *table, str(self.verdict), *self.mistakes])
+
+
+async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, say: Path) -> Outcome:
+    """Injects faults for so many seconds, then lets everything finish and compares.
+
+    `say` is a file that names each round as it begins, so that a run that hangs tells where.
+    """
+    outcome = Outcome(seed)
+    ledger = folder / "ledger.ndjson"
+    leavers = Leavers(rig.stack.origin, OPERATOR_TOKEN, seed)
+    readers = Readers(rig.stack)
+    began = time.monotonic()
+    async with load(rig.stack, ledger, urls=rig.urls, rate=200, seed=seed), asyncio.TaskGroup() as tasks:
+        tasks.create_task(leavers.run())
+        tasks.create_task(readers.run())
+        for faults in schedule(seed):
+            if time.monotonic() - began > seconds:
+                break
+            with say.open("a") as log:
+                log.write(f"{time.monotonic() - began:7.1f} s  " + ", ".join(fault.name for fault in faults) + "\n")
+                seen = len(rig.stack.happenings)
+                try:
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await _round(rig, faults, outcome)
+                finally:
+                    log.writelines(f"           {event}\n" for event in rig.stack.happenings[seen:])
+        leavers.stop()
+        readers.stop()
+    outcome.seconds = time.monotonic() - began
+    outcome.erasures = leavers.erasures
+    outcome.verdict = await judge(rig.stack, [*read_ledger(ledger), *leavers.shown], leavers.erased)
+    letters = (await rig.stack.audit())["dead_letters"]
+    outcome.mistakes += readers.mistakes
+    if letters != rig.poison:
+        outcome.mistakes.append(f"{letters} dead letters instead of {rig.poison}")
+    return outcome
+
+
+async def _round(rig: Rig, faults: list[Fault], outcome: Outcome) -> None:
+    async def inject(fault: Fault) -> None:
+        await asyncio.sleep(fault.after)
+        await INJECTIONS[fault.name](rig, Random(fault.seed))
+        outcome.injected[fault.name] += 1
+
+    async with asyncio.TaskGroup() as tasks:
+        for fault in faults:
+            tasks.create_task(inject(fault))
+    rig.points.disarm()
+    over = time.monotonic()
+    await rig.until_caught_up()
+    outcome.rounds += 1
+    if len(faults) == 1:
+        outcome.recoveries[faults[0].name].append(time.monotonic() - over)
