@@ -110,7 +110,7 @@ def _report(event: Event) -> None:
     match event.kind:
         case EventKind.READY | EventKind.FINISHED:
             out.print(f"[green]✓[/] {event.service}")
-        case EventKind.DIED | EventKind.UNHEALTHY | EventKind.RESTARTED:
+        case EventKind.DIED | EventKind.UNHEALTHY | EventKind.RESTARTED | EventKind.FAILED:
             out.print(f"[yellow]! {event}[/]")
         case EventKind.STARTED | EventKind.STOPPED:
             pass

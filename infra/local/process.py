@@ -49,7 +49,9 @@ class ServiceProcess:
                 start_new_session=True,
                 preexec_fn=die_with_parent(),
             )
-        pid_path.write_text(f"{process.pid}\n")
+        # Only people need it; a disk that is full must leave no process without its supervisor.
+        with contextlib.suppress(OSError):
+            pid_path.write_text(f"{process.pid}\n")
         return cls(process, pid_path)
 
     async def wait(self) -> int:
@@ -57,7 +59,8 @@ class ServiceProcess:
         code = await self._process.wait()
         if not self._cleared:  # once: the pid may soon be another process's
             self._cleared = True
-            self._pid_file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._pid_file.unlink(missing_ok=True)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
         return code

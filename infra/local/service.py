@@ -41,6 +41,8 @@ class EventKind(StrEnum):
     DIED = "died"
     UNHEALTHY = "unhealthy"
     RESTARTED = "restarted"
+    FAILED = "could not be started"
+    """It is tried again."""
     STOPPED = "stopped"
 
 

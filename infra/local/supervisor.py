@@ -143,7 +143,14 @@ class Supervisor:
         backoff = Backoff(self._policy)
         deaths = 0
         while not self._stopping.is_set():
-            process = await self._launch(service, EventKind.RESTARTED if deaths else EventKind.STARTED)
+            try:
+                process = await self._launch(service, EventKind.RESTARTED if deaths else EventKind.STARTED)
+            except OSError as problem:  # a full disk, for example
+                if not ready.is_set():
+                    raise Unavailable(f"{service.name} cannot be started: {problem}") from problem
+                self._on_event(Event(EventKind.FAILED, service.name, 0, str(problem)))
+                await self._pause(backoff.delay_after(0.0))
+                continue
             launched_at = self._clock()
             watch = asyncio.create_task(self._watch(service, process, ready))
             code = await process.wait()

@@ -1,4 +1,4 @@
-"""Faults at random under load, from a seed: rounds of one to three at a time, each round until all is caught up."""
+"""Faults at random under load, from a seed: rounds of one to eight at a time, each round until all is caught up."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def schedule(seed: int) -> Iterator[list[Fault]]:
     rng = Random(seed)
     deck: list[str] = []
     while True:
-        size = rng.choice((1, 1, 1, 2, 3))
+        size = rng.choice((1, 1, 2, 4, 6, 8))
         faults: list[Fault] = []
         while len(faults) < size:
             if not deck:
                 deck = rng.sample(sorted(INJECTIONS), len(INJECTIONS))
-            after = rng.uniform(0, 3) if faults else 0.0
+            after = rng.uniform(0, 5) if faults else 0.0
             faults.append(Fault(deck.pop(), after, rng.getrandbits(32)))
         yield faults
 

@@ -310,3 +310,28 @@ async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> 
     with DataDir(tmp_path) as data_dir:  # what it left behind is in nobody's way
         async with Supervisor(data_dir, [Stage([listener("gateway")])]):
             pass
+
+
+async def test_a_service_whose_files_cannot_be_written_is_started_again_once_they_can(
+    supervise: Supervise, recorder: Recorder, tmp_path: Path
+) -> None:
+    """As while the disk is full."""
+    async with supervise([listener("gateway")]):
+        log = tmp_path / "logs" / "gateway.log"
+        log.unlink()
+        log.mkdir()
+        os.kill(recorder.events[0].pid, signal.SIGKILL)
+        failed = await recorder.until("gateway could not be started")
+        assert str(log) in failed.detail
+        log.rmdir()
+        await recorder.until("gateway ready", 2)
+
+
+async def test_a_service_without_its_pid_file_is_supervised_all_the_same(
+    supervise: Supervise, recorder: Recorder, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "gateway.pid").mkdir()
+    async with supervise([listener("gateway")]):
+        os.kill(recorder.events[0].pid, signal.SIGKILL)
+        await recorder.until("gateway ready", 2)
+    assert not lives(recorder.events[-1].pid)
