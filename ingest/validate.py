@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -55,6 +55,9 @@ class _Identified(msgspec.Struct):
     eventId: str | None = None  # noqa: N815
 
 
+LONGEST_MESSAGE: Final = 200
+"""Characters of a refusal's message."""
+
 _decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(AnyEvent).decode
@@ -75,7 +78,7 @@ def read_batch(body: bytes) -> Submission:
     try:
         return _fast(body) or _slow(body)
     except msgspec.ValidationError as wrong:
-        raise Problem("wrong-shape", str(wrong)) from wrong
+        raise Problem("wrong-shape", _shortened(str(wrong))) from wrong
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         repaired = _repair_surrogates(body)
         if repaired != body:
@@ -179,7 +182,15 @@ def _refusal(message: str) -> Refusal:
         code = "unknown_category"
     elif message.startswith("Invalid enum value") and message.endswith("at `$.action`"):
         code = "unknown_action"
-    return Refusal(code, message)
+    return Refusal(code, _shortened(message))
+
+
+def _shortened(message: str) -> str:
+    """The message without the middle of what it quotes, which may be as long as the body."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]}…{message[-half:]}"
 
 
 def _readable_id(raw: msgspec.Raw) -> str | None:
