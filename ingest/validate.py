@@ -210,18 +210,30 @@ def _describe(broken: Exception) -> str:
     return str(broken)
 
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
-    rb"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|.)",
-    re.DOTALL,
-)
+_LONE_SURROGATE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_SURROGATE_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+
+# Everything up to the next lone surrogate. Possessive, so that millions of escapes cost no memory.
+_whole = re.compile(rb"(?:[^\\]++|" + _SURROGATE_PAIR + rb"|(?!" + _LONE_SURROGATE + rb")\\.)*+", re.DOTALL).match
+
+MOST_REPAIRS: Final = MAX_EVENTS_PER_BATCH * 33
+"""Lone surrogates in one body: a label and sixteen pairs of metadata per event, each text cut once."""
 
 
 def _repair_surrogates(body: bytes) -> bytes:
     r"""The body with every lone `\ud83d` replaced by U+FFFD, as browsers do when they encode text.
 
     JavaScript's `JSON.stringify` writes one when a label was cut in the middle of an emoji; that is valid JSON,
-    but no Unicode text, and msgspec refuses the whole body for it.
+    but no Unicode text, and msgspec refuses the whole body for it. A body with more than `MOST_REPAIRS` is left alone.
     """
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], body)
+    parts: list[bytes] = []
+    start = 0
+    for _ in range(MOST_REPAIRS + 1):
+        found = _whole(body, start)
+        assert found is not None, "it matches nothing as well"
+        parts.append(found[0])
+        start = found.end() + 6
+        if not body.startswith(b"\\u", found.end()):
+            return b"".join([*parts, body[found.end() :]])
+        parts.append(b"\\ufffd")
+    return body
