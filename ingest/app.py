@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from ingest.access import OperatorToken, Origins, WriteKeys
 from ingest.body import BodyReader, ClientGone, Receive
 from ingest.budget import ByteBudget
+from ingest.connection import COUNT_REFUSAL
 from ingest.envelope import Timing
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
 from ingest.health_routes import health_routes
@@ -164,9 +165,10 @@ async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -
 
 def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetrics, cookies: Cookies) -> FastAPI:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         producer.start()
-        yield
+        # The server shows this to its connections.
+        yield {COUNT_REFUSAL: metrics.refused_connection}
         await producer.close()
 
     app = FastAPI(

@@ -24,7 +24,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ingest.http_answer import OneWriteCycle
-from ingest.problems import Problem
+from ingest.problems import Kind, Problem
 from ingest.settings import GatewaySettings
 
 MAX_HEADERS: Final = 100
@@ -42,6 +42,10 @@ MAX_FRAMING: Final = 8
 LINGER_SECONDS: Final = 2.0
 """How long input is swallowed after a refusal: closing at once would reset the connection, and the client might
 never see the answer."""
+
+
+COUNT_REFUSAL: Final = "count_refusal"
+"""The entry of the application's lifespan state that is called with the kind of each refusal, if there is one."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -94,6 +98,7 @@ class GatewayProtocol(HttpToolsProtocol):
             # Without lingering, which would hold the very thing there is too much of.
             self._deaf = True
             detail = "The gateway serves as many connections as it may; send the same batch again later."
+            self._count("too-many-connections")
             self._write(Problem("too-many-connections", detail, retry_after=self.limits.retry_after))
             transport.close()
             return
@@ -180,7 +185,7 @@ class GatewayProtocol(HttpToolsProtocol):
         ):
             self._stop(self._head_too_large())
         if self.pipeline and self._queue_is_full():
-            self._stop(Problem("too-many-connections", "Wait for an answer before sending the next request."))
+            self._stop(Problem("rate-limited", "Wait for an answer before sending the next request."))
         before = self.cycle
         super().on_headers_complete()
         if self.pipeline:
@@ -217,6 +222,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answers what is not served and ends the connection. An answer that is owed goes first, and is the last."""
         self._deaf = True
+        self._count(problem.kind)
         self._stop_timer()
         cycle = self.cycle
         if cycle is not None and cycle.response_complete and cycle.more_body and not self._in_head:
@@ -239,6 +245,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _count(self, kind: Kind) -> None:
+        if (count := self.app_state.get(COUNT_REFUSAL)) is not None:
+            count(kind)
 
     def _write(self, problem: Problem) -> None:
         """Writes the answer, in one piece, and says that nothing will follow."""

@@ -38,6 +38,16 @@ Kind = Literal[
     "internal",
 ]
 
+REFUSALS: Final[tuple[Kind, ...]] = (
+    "not-http",
+    "head-late",
+    "head-too-large",
+    "body-too-large",
+    "rate-limited",
+    "too-many-connections",
+)
+"""What a connection may be ended for before there is a request to answer."""
+
 
 class Shape(NamedTuple):
     """What is the same for every problem of one kind."""

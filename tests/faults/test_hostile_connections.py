@@ -167,6 +167,8 @@ async def test_one_connection_too_many_is_a_503_and_the_others_are_served(gatewa
         await served.send(GET + b"Connection: close\r\n\r\n")
         assert statuses(await served.read_to_end()) == [200]
     await until(gateway.is_alive)
+    refused = 'convergio_gateway_refused_connections_total{reason="too-many-connections"}'
+    assert await gateway.sample(refused) >= MAX_CONNECTIONS
 
 
 async def test_requests_ahead_of_their_answers_are_bounded_and_none_is_answered_wrongly(gateway: Process) -> None:
