@@ -1,6 +1,6 @@
 """The write path: HTTP in, acknowledged Kafka messages out.
 
-In the order a request meets them: `server` (draining) → `app` → `events_route`: `access` → `limits` → `body` →
+In the order a request meets them: `server` (draining) → `connection` → `app` → `events_route`: `access` → `limits` → `body` →
 `validate` → `identity` → `envelope` → `producer`. Every failure on the way is a `problems.Problem`.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,9 +65,12 @@ class Process:
 
 @asynccontextmanager
 async def gateway_process(
-    bootstrap: str, topic: str, log: Path, *, port: int | None = None, **changes: str
+    bootstrap: str, topic: str, log: Path, *, port: int | None = None, open_files: int | None = None, **changes: str
 ) -> AsyncIterator[Process]:
-    """A gateway, on a free port unless told which; killed at the end if it has not ended by then."""
+    """A gateway, on a free port unless told which; killed at the end if it has not ended by then.
+
+    `open_files` is the most files it may open, whatever it asks for.
+    """
     if port is None:
         (port,) = free_ports(1)
     environment = {
@@ -76,6 +80,14 @@ async def gateway_process(
         "CONVERGIO_RATE_LIMIT_ENABLED": "false",
         **{f"CONVERGIO_{name.upper()}": value for name, value in changes.items()},
     }
+    bound_to_parent = die_with_parent()
+
+    def prepare() -> None:
+        if bound_to_parent is not None:
+            bound_to_parent()
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files // 2, open_files))
+
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -83,7 +95,7 @@ async def gateway_process(
             "ingest",
             env={**os.environ, **environment},
             stderr=output,
-            preexec_fn=die_with_parent(),
+            preexec_fn=prepare,
         )
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -11,6 +11,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +170,22 @@ async def test_one_connection_too_many_is_a_503_and_the_others_are_served(gatewa
     await until(gateway.is_alive)
     refused = 'convergio_gateway_refused_connections_total{reason="too-many-connections"}'
     assert await gateway.sample(refused) >= MAX_CONNECTIONS
+
+
+async def test_where_few_files_may_be_open_clients_cannot_take_those_that_kafka_needs(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    topic = await create_topic(kafka_bootstrap)
+    async with gateway_process(kafka_bootstrap, topic, log, open_files=160) as few, AsyncExitStack() as stack:
+        await until(few.is_ready)
+        crowd = [await stack.enter_async_context(connection(few.port)) for _ in range(300)]
+        assert statuses(await crowd[-1].read_to_end()) == [503]
+        served = crowd[5]
+        await served.send(post(EVENTS, json.dumps(batch()).encode(), "Connection: close"))
+        assert statuses(await served.read_to_end()) == [202]
+        assert "fewer connections than asked for" in await asyncio.to_thread(log.read_text)
+        assert "Traceback" not in await asyncio.to_thread(log.read_text)
 
 
 async def test_requests_ahead_of_their_answers_are_bounded_and_none_is_answered_wrongly(gateway: Process) -> None:
