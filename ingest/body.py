@@ -178,7 +178,8 @@ class BodyReader:
             message = await receive()
         except asyncio.CancelledError:
             if not deadline.claims():
-                raise
+                # Only a server that stops, and has waited long enough, cancels a request.
+                raise Problem("draining", "The gateway is shutting down; use another one.", retry_after=1) from None
             raise self._stalled(self._stall_seconds) from None
         finally:
             deadline.close()

@@ -286,3 +286,21 @@ async def test_slow_clients_do_not_hold_up_the_others(gateway: Process) -> None:
         async with gateway.session.post(gateway.url + EVENTS, json=batch()) as response:
             assert response.status == 202
         assert {tuple(statuses(await opened.read_to_end())) for opened in slow} == {(408,)}
+
+
+async def test_hostile_clients_cannot_keep_a_gateway_from_stopping(kafka_bootstrap: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    topic = await create_topic(kafka_bootstrap)
+    slow = {"head_seconds": "60", "body_stall_seconds": "60", "keep_alive_seconds": "600", "ack_timeout_seconds": "0.5"}
+    async with gateway_process(kafka_bootstrap, topic, log, **slow) as stubborn, AsyncExitStack() as stack:
+        await until(stubborn.is_ready)
+        begun = (b"", GET, post(EVENTS, b"{}")[:-1], post(CONSENT, b"{}")[:-1], b"\x00", GET + b"\r\n")
+        clients = [await stack.enter_async_context(connection(stubborn.port)) for _ in begun]
+        for client, data in zip(clients, begun, strict=True):
+            await client.send(data)
+        assert await stubborn.is_alive()
+        stubborn.process.terminate()
+        assert await asyncio.wait_for(stubborn.process.wait(), 60) == 0
+        answers = [statuses(await client.read_to_end()) for client in clients]
+    assert answers == [[], [], [503], [503], [400], [200]]
+    assert "Traceback" not in await asyncio.to_thread(log.read_text)
