@@ -291,8 +291,18 @@ async def test_slow_clients_do_not_hold_up_the_others(gateway: Process) -> None:
 async def test_hostile_clients_cannot_keep_a_gateway_from_stopping(kafka_bootstrap: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     topic = await create_topic(kafka_bootstrap)
-    slow = {"head_seconds": "60", "body_stall_seconds": "60", "keep_alive_seconds": "600", "ack_timeout_seconds": "0.5"}
-    async with gateway_process(kafka_bootstrap, topic, log, **slow) as stubborn, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        stubborn = await stack.enter_async_context(
+            gateway_process(
+                kafka_bootstrap,
+                topic,
+                log,
+                head_seconds="60",
+                body_stall_seconds="60",
+                keep_alive_seconds="600",
+                ack_timeout_seconds="0.5",
+            )
+        )
         await until(stubborn.is_ready)
         begun = (b"", GET, post(EVENTS, b"{}")[:-1], post(CONSENT, b"{}")[:-1], b"\x00", GET + b"\r\n")
         clients = [await stack.enter_async_context(connection(stubborn.port)) for _ in begun]
