@@ -109,7 +109,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        # uvicorn tells only the newest request.
+        # uvicorn leaves this to run out after a reset, and tells only the newest request.
+        self._unset_keepalive_if_required()
         for cycle in self._queued or ():
             cycle.disconnected = True
             cycle.message_event.set()

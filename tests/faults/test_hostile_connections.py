@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -67,6 +68,12 @@ async def send_much(opened: Connection, piece: bytes, total: int) -> None:
         if not await opened.send(block):
             break
     await reading
+
+
+def reset_at_once(port: int) -> None:
+    """Connects, and drops the connection without a goodbye."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def test_a_head_that_never_ends_is_a_431_whatever_it_is_made_of(gateway: Process) -> None:
@@ -186,6 +193,16 @@ async def test_where_few_files_may_be_open_clients_cannot_take_those_that_kafka_
         assert statuses(await served.read_to_end()) == [202]
         assert "fewer connections than asked for" in await asyncio.to_thread(log.read_text)
         assert "Traceback" not in await asyncio.to_thread(log.read_text)
+
+
+async def test_connections_that_are_reset_leave_no_memory_behind(kafka_bootstrap: str, tmp_path: Path) -> None:
+    topic = await create_topic(kafka_bootstrap)
+    async with gateway_process(kafka_bootstrap, topic, tmp_path / "log", keep_alive_seconds="600") as gateway:
+        await until(gateway.is_ready)
+        before = gateway.memory_high_water()
+        for _ in range(6000):
+            reset_at_once(gateway.port)
+        assert await memory_gained(gateway, before) < 10
 
 
 async def test_requests_ahead_of_their_answers_are_bounded_and_none_is_answered_wrongly(gateway: Process) -> None:
