@@ -68,7 +68,7 @@ class StartupFailed(Exception):
 async def _lifespan(app: App, scope: Message) -> AsyncIterator[None]:
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
-    running = asyncio.ensure_future(app({**scope, "state": {}}, to_app.get, from_app.put))
+    running = asyncio.ensure_future(app(scope, to_app.get, from_app.put))
     await _answered(to_app, from_app, running, "startup")
     try:
         yield

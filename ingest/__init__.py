@@ -1,7 +1,7 @@
 """The write path: HTTP in, acknowledged Kafka messages out.
 
-In the order a request meets them: `server` (draining) → `app` → `events_route`: `access` → `limits` → `body` →
-`validate` → `identity` → `envelope` → `producer`. Every failure on the way is a `problems.Problem`.
+In the order a request meets them: `server` (draining) → `connection` → `app` → `events_route`: `access` → `limits` →
+`body` → `validate` → `identity` → `envelope` → `producer`. Every failure on the way is a `problems.Problem`.
 """
 
 from ingest.app import create_app

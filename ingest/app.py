@@ -15,8 +15,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from ingest.access import OperatorToken, Origins, WriteKeys
-from ingest.body import BodyReader, Receive
+from ingest.body import BodyReader, ClientGone, Receive
 from ingest.budget import ByteBudget
+from ingest.connection import COUNT_REFUSAL
 from ingest.envelope import Timing
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
 from ingest.health_routes import health_routes
@@ -78,19 +79,20 @@ def create_app(settings: GatewaySettings) -> App:
         entries=settings.rate_limit_entries,
         clock=time.monotonic,
     )
+    bodies = BodyReader(
+        max_body_bytes=settings.max_body_bytes,
+        max_inflated_bytes=settings.max_inflated_bytes,
+        stall_seconds=settings.body_stall_seconds,
+        total_seconds=settings.body_total_seconds,
+        budget=budget,
+    )
     events = EventsRoute(
         origins=origins,
         write_keys=WriteKeys(settings.write_keys),
         peers=peers,
         address_limit=address_limit if settings.rate_limit_enabled else None,
         user_limit=user_limit if settings.rate_limit_enabled else None,
-        bodies=BodyReader(
-            max_body_bytes=settings.max_body_bytes,
-            max_inflated_bytes=settings.max_inflated_bytes,
-            stall_seconds=settings.body_stall_seconds,
-            total_seconds=settings.body_total_seconds,
-            budget=budget,
-        ),
+        bodies=bodies,
         respect_gpc=settings.respect_gpc,
         cookies=cookies,
         timing=Timing(
@@ -102,7 +104,7 @@ def create_app(settings: GatewaySettings) -> App:
         now=utc_now,
     )
     rest = _fastapi(settings, producer, metrics, cookies)
-    return _Front(events, rest, origins)
+    return _Front(events, rest, origins, bodies)
 
 
 def utc_now() -> datetime:
@@ -111,12 +113,13 @@ def utc_now() -> datetime:
 
 
 class _Front:
-    """Sends the hot path to its route and all else to FastAPI, with the same rules for origins."""
+    """Sends the hot path to its route and all else to FastAPI, with the same rules for origins and bodies."""
 
-    def __init__(self, events: EventsRoute, rest: FastAPI, origins: Origins) -> None:
+    def __init__(self, events: EventsRoute, rest: FastAPI, origins: Origins, bodies: BodyReader) -> None:
         self._events = events
         self._rest = rest
         self._origins = origins
+        self._bodies = bodies
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Plain functions that return the awaitable: a layer less on the stack of every request.
@@ -136,16 +139,23 @@ class _Front:
                 await _send_answer(send, 204, [(b"allow", methods), *cors], b"")
                 return
             cors = self._origins.admit(headers)
+            # FastAPI would wait for a body of any size for any time.
+            body = await self._bodies.read_raw(receive)
         except Problem as problem:
             await _send_answer(send, problem.status, *problem.answer())
             return
+        except ClientGone:
+            return
+
+        async def receive_read() -> Scope:
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send_with_cors(message: Scope) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *cors]
             await send(message)
 
-        await self._rest(scope, receive, send_with_cors if cors else send)
+        await self._rest(scope, receive_read, send_with_cors if cors else send)
 
 
 async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -155,9 +165,10 @@ async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -
 
 def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetrics, cookies: Cookies) -> FastAPI:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         producer.start()
-        yield
+        # The server shows this to its connections.
+        yield {COUNT_REFUSAL: metrics.refused_connection}
         await producer.close()
 
     app = FastAPI(

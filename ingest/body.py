@@ -25,6 +25,9 @@ Encoding = Literal["gzip", "zstd"]
 # RFC 9659: no decoder for HTTP need support windows over 8 MiB, so a small body cannot claim a large one.
 ZSTD_OPTIONS: Final = {zstd.DecompressionParameter.window_log_max.value: 23}
 
+MAX_PARTS: Final = 64
+"""Members of gzip, or frames of zstd, in one body. Each, even an empty one, costs a copy of all that follow it."""
+
 MEDIA_TYPES: Final = frozenset({b"application/json", b"text/plain"})
 ENCODINGS: Final[Mapping[bytes, Encoding | None]] = {
     b"": None,
@@ -61,13 +64,15 @@ def inflate(body: bytes, encoding: Encoding, limit: int) -> bytes:
     """The inflated body, several gzip members or zstd frames joined.
 
     Inflates at most `limit` + 1 bytes. Raises an `inflated-too-large` problem beyond `limit`, and
-    `not-inflatable` for data that is broken or cut short.
+    `not-inflatable` for data that is broken, cut short or in more than `MAX_PARTS` pieces.
     """
     parts: list[bytes] = []
     room = limit + 1
     rest = body
     try:
         while rest:
+            if len(parts) == MAX_PARTS:
+                raise Problem("not-inflatable", f"The {encoding} data is in more than {MAX_PARTS} pieces.")
             inflater = _inflater(encoding)
             part = inflater.decompress(rest, room)
             parts.append(part)
@@ -106,13 +111,18 @@ class BodyReader:
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The body as plain bytes. Raises Problem (400, 408, 413, 415, 503) or ClientGone."""
         encoding = self._check_headers(headers)
+        body = await self.read_raw(receive)
+        return body if encoding is None else inflate(body, encoding, self._max_inflated)
+
+    async def read_raw(self, receive: Receive) -> bytes:
+        """The body as it was sent, whatever it is. Raises Problem (408, 413, 503) or ClientGone."""
         message = await self._next(receive)
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
-            body = await self._receive_rest(body, receive)
-        elif len(body) > self._max_body:
+            return await self._receive_rest(body, receive)
+        if len(body) > self._max_body:
             raise self._too_large()
-        return body if encoding is None else inflate(body, encoding, self._max_inflated)
+        return body
 
     def _check_headers(self, headers: Mapping[bytes, bytes]) -> Encoding | None:
         media_type = headers.get(b"content-type", b"")
@@ -168,7 +178,8 @@ class BodyReader:
             message = await receive()
         except asyncio.CancelledError:
             if not deadline.claims():
-                raise
+                # Only a server that stops, and has waited long enough, cancels a request.
+                raise Problem("draining", "The gateway is shutting down; use another one.", retry_after=1) from None
             raise self._stalled(self._stall_seconds) from None
         finally:
             deadline.close()

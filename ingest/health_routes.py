@@ -29,7 +29,11 @@ def health_routes(*, producer: Producer, metrics: GatewayMetrics, retry_after: i
     @routes.get("/metrics", summary="The gateway's own metrics", response_class=Response)
     async def scrape(request: Request) -> Response:
         """Prometheus text format, or OpenMetrics when asked for; `ingest/metrics.py` lists them."""
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        except (TypeError, ValueError):
+            # It cannot compare a version that is no number.
+            encode, content_type = choose_encoder("")
         return Response(encode(metrics.registry), headers={"content-type": content_type})
 
     return routes

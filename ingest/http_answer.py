@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 
 class OneWriteCycle(RequestResponseCycle):
@@ -57,13 +57,3 @@ class OneWriteCycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
         return True
-
-
-class GatewayProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with such answers."""
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        # The cycle was made just now and its task has not begun; uvicorn offers no way to choose its class.
-        if type(self.cycle) is RequestResponseCycle:
-            self.cycle.__class__ = OneWriteCycle

@@ -4,6 +4,7 @@
 |---|---|---|
 | requests_total | status | answers of `POST /api/telemetry/events` by HTTP status; 499: the client went away |
 | events_total | verdict | events by what became of them: `accepted` (acknowledged by Kafka) or a reject code |
+| refused_connections_total | reason | connections ended before there was a request to answer, by kind of problem |
 | acknowledgement_seconds | | per record batch: how long its longest-waiting message waited for Kafka |
 | inflight_bytes | | bytes held: messages that await Kafka, and bodies that are still arriving |
 | ready | | 1 while Kafka is connected and answers |
@@ -21,7 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ingest.problems import TABLE
+from ingest.problems import REFUSALS, TABLE, Kind
 from schemas.events import RejectCode, Rejection
 
 PREFIX: Final = "convergio_gateway_"
@@ -37,6 +38,7 @@ class _Counts(Collector):
         statuses = {202, 204, CLIENT_GONE, *(shape.status for shape in TABLE.values())}
         self.requests = dict.fromkeys(sorted(statuses), 0)
         self.events: dict[str, int] = dict.fromkeys((ACCEPTED, *get_args(RejectCode)), 0)
+        self.refused: dict[Kind, int] = dict.fromkeys(REFUSALS, 0)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         requests = CounterMetricFamily(
@@ -53,6 +55,14 @@ class _Counts(Collector):
         for verdict, count in self.events.items():
             events.add_metric([verdict], count)
         yield events
+        refused = CounterMetricFamily(
+            PREFIX + "refused_connections",
+            "Connections ended before there was a request to answer, by kind of problem",
+            labels=["reason"],
+        )
+        for reason, count in self.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
 
 
 class GatewayMetrics:
@@ -64,6 +74,7 @@ class GatewayMetrics:
         self.registry.register(counts)
         self._requests = counts.requests
         self._events = counts.events
+        self._refused = counts.refused
         self.acknowledged: Final = Histogram(
             PREFIX + "acknowledgement_seconds",
             "Longest wait for Kafka's acknowledgement in a record batch",
@@ -93,6 +104,10 @@ class GatewayMetrics:
     def answered(self, status: int) -> None:
         """Counts an answer of the events route."""
         self._requests[status] += 1
+
+    def refused_connection(self, reason: Kind) -> None:
+        """Counts a connection that was ended before there was a request to answer."""
+        self._refused[reason] += 1
 
     def accepted(self, events: int) -> None:
         """Counts events that Kafka has acknowledged."""

@@ -15,7 +15,7 @@ Document = dict[str, Any]
 """An OpenAPI document: a tree of JSON values."""
 
 _WITH_RETRY_AFTER: Final = {429, 503}
-_HOT_ROUTE_STATUSES: Final = (400, 401, 403, 408, 413, 415, 422, 429, 503)
+_HOT_ROUTE_STATUSES: Final = (400, 401, 403, 408, 413, 415, 422, 429, 431, 503)
 
 
 def _ref(name: str) -> dict[str, str]:

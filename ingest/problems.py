@@ -9,6 +9,7 @@ import msgspec
 from schemas.events import Rejection
 
 Kind = Literal[
+    "not-http",
     "not-json",
     "wrong-shape",
     "not-inflatable",
@@ -20,6 +21,7 @@ Kind = Literal[
     "origin-not-allowed",
     "not-found",
     "method-not-allowed",
+    "head-late",
     "body-stalled",
     "body-too-large",
     "inflated-too-large",
@@ -27,12 +29,24 @@ Kind = Literal[
     "content-encoding",
     "nothing-acceptable",
     "rate-limited",
+    "head-too-large",
     "kafka-unavailable",
     "acknowledgement-late",
     "buffer-full",
+    "too-many-connections",
     "draining",
     "internal",
 ]
+
+REFUSALS: Final[tuple[Kind, ...]] = (
+    "not-http",
+    "head-late",
+    "head-too-large",
+    "body-too-large",
+    "rate-limited",
+    "too-many-connections",
+)
+"""What a connection may be ended for before there is a request to answer."""
 
 
 class Shape(NamedTuple):
@@ -43,6 +57,7 @@ class Shape(NamedTuple):
 
 
 TABLE: Final[dict[Kind, Shape]] = {
+    "not-http": Shape(400, "This is no HTTP request"),
     "not-json": Shape(400, "The body is not JSON"),
     "wrong-shape": Shape(400, "The body has the wrong shape"),
     "not-inflatable": Shape(400, "The body does not inflate"),
@@ -54,6 +69,7 @@ TABLE: Final[dict[Kind, Shape]] = {
     "origin-not-allowed": Shape(403, "The origin is not allowed"),
     "not-found": Shape(404, "There is nothing here"),
     "method-not-allowed": Shape(405, "The method is not allowed here"),
+    "head-late": Shape(408, "The head of the request did not arrive in time"),
     "body-stalled": Shape(408, "The body did not arrive in time"),
     "body-too-large": Shape(413, "The body is too large"),
     "inflated-too-large": Shape(413, "The inflated body is too large"),
@@ -61,10 +77,12 @@ TABLE: Final[dict[Kind, Shape]] = {
     "content-encoding": Shape(415, "The content encoding is not supported"),
     "nothing-acceptable": Shape(422, "No event of the batch was acceptable"),
     "rate-limited": Shape(429, "Too many requests"),
+    "head-too-large": Shape(431, "The head of the request is too large"),
     "internal": Shape(500, "The gateway failed"),
     "kafka-unavailable": Shape(503, "Kafka cannot be reached"),
     "acknowledgement-late": Shape(503, "Kafka did not acknowledge in time"),
     "buffer-full": Shape(503, "Too much is waiting for Kafka"),
+    "too-many-connections": Shape(503, "Too many connections are open"),
     "draining": Shape(503, "The gateway is shutting down"),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Awaitable
 from socket import socket
@@ -19,8 +20,8 @@ import uvicorn
 
 from ingest.app import App, create_app
 from ingest.body import Receive
+from ingest.connection import ConnectionLimits, GatewayProtocol
 from ingest.events_route import Scope, Send
-from ingest.http_answer import GatewayProtocol
 from ingest.problems import Problem
 from ingest.settings import GatewaySettings
 from schemas.logs import configure
@@ -31,6 +32,9 @@ LAST_CALL_SECONDS: Final = 0.2
 """Time given, once the listener is closed, to requests already on their way over open connections."""
 
 SHUTDOWN_MARGIN_SECONDS: Final = 5.0
+
+OTHER_FILES: Final = 100
+"""Open files that are no client's connection: Kafka's brokers, the listener, connections being refused."""
 
 
 class Draining:
@@ -106,6 +110,20 @@ class _Server(uvicorn.Server):
         log.info("stopped")
 
 
+def _allowed_connections(wanted: int) -> int:
+    """How many connections the process may have open; raises its limit on open files for them as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    allowed = max(1, soft - OTHER_FILES)
+    log.warning("fewer connections than asked for", extra={"max_connections": allowed, "open_files": soft})
+    return allowed
+
+
 def serve(settings: GatewaySettings, app: App | None = None) -> None:
     """Runs until SIGTERM or Ctrl-C and returns once everything is answered and flushed.
 
@@ -113,13 +131,15 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
     taken.
     """
     configure("ingest", settings.log_level)
+    limits = ConnectionLimits.of(settings)
+    limits = limits._replace(connections=_allowed_connections(limits.connections))
     draining = Draining(create_app(settings) if app is None else app)
     config = uvicorn.Config(
         draining,
         host=settings.ingest_host,
         port=settings.ingest_port,
         loop="uvloop",
-        http=GatewayProtocol,
+        http=GatewayProtocol.within(limits),
         ws="none",
         lifespan="on",
         interface="asgi3",

@@ -68,6 +68,24 @@ class GatewaySettings(SharedSettings):
         100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
     )
 
+    max_connections: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Connections open at once; one more is answered 503. Lowered where fewer files may be open.",
+    )
+    max_head_bytes: int = Field(
+        32 * KIB,
+        ge=KIB,
+        le=MIB,
+        description="Largest request line and headers together (at most 100 headers); more is a 431.",
+    )
+    head_seconds: float = Field(
+        10.0, gt=0, le=300, description="Longest time from a request's first byte to the end of its headers; then 408."
+    )
+    unread_seconds: float = Field(
+        30.0, gt=0, le=300, description="How long a client may leave an answer unread; then its connection is cut."
+    )
     max_body_bytes: int = Field(MIB, ge=KIB, le=16 * MIB, description="Largest body as sent; more is a 413.")
     max_inflated_bytes: int = Field(
         4 * MIB, ge=KIB, le=64 * MIB, description="Largest body once inflated; more is a 413."

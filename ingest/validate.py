@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -55,6 +55,9 @@ class _Identified(msgspec.Struct):
     eventId: str | None = None  # noqa: N815
 
 
+LONGEST_MESSAGE: Final = 200
+"""Characters of a refusal's message."""
+
 _decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(AnyEvent).decode
@@ -75,7 +78,7 @@ def read_batch(body: bytes) -> Submission:
     try:
         return _fast(body) or _slow(body)
     except msgspec.ValidationError as wrong:
-        raise Problem("wrong-shape", str(wrong)) from wrong
+        raise Problem("wrong-shape", _shortened(str(wrong))) from wrong
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         repaired = _repair_surrogates(body)
         if repaired != body:
@@ -179,7 +182,15 @@ def _refusal(message: str) -> Refusal:
         code = "unknown_category"
     elif message.startswith("Invalid enum value") and message.endswith("at `$.action`"):
         code = "unknown_action"
-    return Refusal(code, message)
+    return Refusal(code, _shortened(message))
+
+
+def _shortened(message: str) -> str:
+    """The message without the middle of what it quotes, which may be as long as the body."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]}…{message[-half:]}"
 
 
 def _readable_id(raw: msgspec.Raw) -> str | None:
@@ -199,18 +210,30 @@ def _describe(broken: Exception) -> str:
     return str(broken)
 
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
-    rb"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|.)",
-    re.DOTALL,
-)
+_LONE_SURROGATE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_SURROGATE_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+
+# Everything up to the next lone surrogate. Possessive, so that millions of escapes cost no memory.
+_whole = re.compile(rb"(?:[^\\]++|" + _SURROGATE_PAIR + rb"|(?!" + _LONE_SURROGATE + rb")\\.)*+", re.DOTALL).match
+
+MOST_REPAIRS: Final = MAX_EVENTS_PER_BATCH * 33
+"""Lone surrogates in one body: a label and sixteen pairs of metadata per event, each text cut once."""
 
 
 def _repair_surrogates(body: bytes) -> bytes:
     r"""The body with every lone `\ud83d` replaced by U+FFFD, as browsers do when they encode text.
 
     JavaScript's `JSON.stringify` writes one when a label was cut in the middle of an emoji; that is valid JSON,
-    but no Unicode text, and msgspec refuses the whole body for it.
+    but no Unicode text, and msgspec refuses the whole body for it. A body with more than `MOST_REPAIRS` is left alone.
     """
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], body)
+    parts: list[bytes] = []
+    start = 0
+    for _ in range(MOST_REPAIRS + 1):
+        found = _whole(body, start)
+        assert found is not None, "it matches nothing as well"
+        parts.append(found[0])
+        start = found.end() + 6
+        if not body.startswith(b"\\u", found.end()):
+            return b"".join([*parts, body[found.end() :]])
+        parts.append(b"\\ufffd")
+    return body

@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.local.ports import free_ports
 from ingest import GatewaySettings, create_app
-from ingest.http_answer import GatewayProtocol
+from ingest.connection import ConnectionLimits, GatewayProtocol
 
 EVENTS = "/api/telemetry/events"
 WAIT_SECONDS = 30.0
@@ -143,7 +143,7 @@ async def running_gateway(chosen: GatewaySettings, *, ready: bool = True) -> Asy
         create_app(chosen),
         host="127.0.0.1",
         port=port,
-        http=GatewayProtocol,
+        http=GatewayProtocol.within(ConnectionLimits.of(chosen)),
         ws="none",
         lifespan="on",
         interface="asgi3",

@@ -185,7 +185,7 @@ async def test_metrics_speak_openmetrics_when_asked(gateway: Gateway) -> None:
 async def test_the_openapi_document_describes_the_hot_route_by_the_types_it_uses(gateway: Gateway) -> None:
     document = (await gateway.request("GET", "/openapi.json")).json
     operation = document["paths"][EVENTS]["post"]
-    assert set(operation["responses"]) == {"202", "400", "401", "403", "408", "413", "415", "422", "429", "503"}
+    assert set(operation["responses"]) == {"202", "400", "401", "403", "408", "413", "415", "422", "429", "431", "503"}
     assert set(operation["requestBody"]["content"]) == {"application/json", "text/plain"}
     schemas = document["components"]["schemas"]
     assert set(schemas) >= {"Batch", "Verdict", "Rejection", "ProblemDocument"}

@@ -4,72 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import sys
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
-
-from infra.local.orphans import die_with_parent
 from infra.local.ports import free_ports, is_taken
 from tests.gateway import EVENTS, batch, create_topic, event, read_topic, until
-
-
-class Process:
-    """`python -m ingest` with a client for it."""
-
-    def __init__(self, port: int, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
-        self.port = port
-        self.process = process
-        self.session = session
-        self.url = f"http://127.0.0.1:{port}"
-
-    async def status(self, path: str) -> int:
-        """The status of a GET, 0 if nobody answers."""
-        try:
-            async with self.session.get(self.url + path) as response:
-                return response.status
-        except aiohttp.ClientConnectionError:
-            return 0
-
-    async def is_ready(self) -> bool:
-        return await self.status("/readyz") == 200
-
-    async def is_alive(self) -> bool:
-        return await self.status("/healthz") == 200
-
-
-@asynccontextmanager
-async def gateway_process(bootstrap: str, topic: str, log: Path, **changes: str) -> AsyncIterator[Process]:
-    """A gateway on a free port; killed at the end if it has not ended by then."""
-    (port,) = free_ports(1)
-    environment = {
-        "CONVERGIO_KAFKA_BOOTSTRAP": bootstrap,
-        "CONVERGIO_EVENTS_TOPIC": topic,
-        "CONVERGIO_INGEST_PORT": str(port),
-        "CONVERGIO_RATE_LIMIT_ENABLED": "false",
-        **{f"CONVERGIO_{name.upper()}": value for name, value in changes.items()},
-    }
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ingest",
-            env={**os.environ, **environment},
-            stderr=output,
-            preexec_fn=die_with_parent(),
-        )
-    try:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Process(port, process, session)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+from tests.gateway_process import gateway_process
 
 
 async def test_sigterm_under_load_answers_every_request_and_exits_with_0(kafka_bootstrap: str, tmp_path: Path) -> None:

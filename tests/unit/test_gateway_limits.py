@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.body import inflate
+from ingest.body import MAX_PARTS, Encoding, inflate
 from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
 from ingest.limits import TokenBuckets
@@ -135,3 +135,16 @@ def test_inflating_gives_all_members_or_refuses_what_is_over_the_limit(parts: li
         with pytest.raises(Problem) as refused:
             inflate(body, "gzip", limit)
         assert refused.value.status == 413
+
+
+EMPTY_MEMBER, SKIPPABLE_FRAME = gzip.compress(b""), bytes.fromhex("502a4d1800000000")
+
+
+@pytest.mark.parametrize(("encoding", "empty"), [("gzip", EMPTY_MEMBER), ("zstd", SKIPPABLE_FRAME)])
+def test_a_body_of_countless_empty_pieces_is_refused_before_it_is_copied_countless_times(
+    encoding: Encoding, empty: bytes
+) -> None:
+    assert inflate(empty * MAX_PARTS, encoding, 10) == b""
+    with pytest.raises(Problem) as refused:
+        inflate(empty * (MAX_PARTS + 1), encoding, 10)
+    assert refused.value.kind == "not-inflatable"

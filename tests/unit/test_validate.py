@@ -111,3 +111,51 @@ def test_an_integer_in_metadata_has_64_bits_and_a_float_may_be_larger() -> None:
         found = verdict(refused)
         assert isinstance(found, Refusal)
         assert found.code == "invalid_value"
+
+
+surrogate_pieces = st.sampled_from(
+    [
+        "\\",
+        "\\\\",
+        "\\n",
+        "u",
+        "d83d",
+        "\\ud83d",
+        "\\uDE00",
+        "\\ud83d\\ude00",
+        "\\u00e9",
+        "a",
+        "\n",
+        '"',
+        "\\u",
+        "\\ud8",
+    ]
+)
+
+
+@given(st.lists(surrogate_pieces, max_size=10).map("".join))
+def test_lone_surrogates_are_replaced_as_python_would_and_nothing_else_is_touched(text: str) -> None:
+    document = f'["{text}"]'
+    try:
+        expected = json.loads(document, strict=False)
+    except json.JSONDecodeError:
+        return
+    repaired = json.loads(validate._repair_surrogates(document.encode()), strict=False)
+    whole = [part.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for part in expected]
+    assert repaired == whole
+
+
+def test_a_body_of_nothing_but_lone_surrogates_is_left_alone() -> None:
+    body = b"\\ud83d" * (validate.MOST_REPAIRS + 1)
+    assert validate._repair_surrogates(body) == body
+    assert validate._repair_surrogates(body[6:]) == b"\\ufffd" * validate.MOST_REPAIRS
+
+
+@pytest.mark.parametrize("body", [b'{"%s": 1}', b'{"sentAt": "2026-05-04T09:30:00Z", "events": [{"%s": 1}]}'])
+def test_a_refusal_does_not_quote_what_is_long(body: bytes) -> None:
+    try:
+        (rejection,) = read_batch(body % (b"x" * 10_000)).rejected
+        message = rejection.message
+    except Problem as problem:
+        message = problem.detail
+    assert len(message) <= validate.LONGEST_MESSAGE + 1
