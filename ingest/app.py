@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -39,7 +39,19 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST_RETENTION_DAYS: Final = 365_000
 
-USER_METHODS: Final = {ME_PATH: b"DELETE, OPTIONS", CONSENT_PATH: b"POST, OPTIONS"}
+
+class _UserPath(NamedTuple):
+    """A path that FastAPI answers for a person: its methods, and what a request takes of its address's bucket."""
+
+    methods: bytes
+    tokens: int
+
+
+USER_PATHS: Final = {
+    # An erasure is far more work for everything behind the gateway than a batch.
+    ME_PATH: _UserPath(b"DELETE, OPTIONS", 25),
+    CONSENT_PATH: _UserPath(b"POST, OPTIONS", 1),
+}
 
 
 def create_app(settings: GatewaySettings) -> App:
@@ -67,18 +79,20 @@ def create_app(settings: GatewaySettings) -> App:
     peers = Peers(settings.trusted_proxies)
     cookies = Cookies(secure=settings.cookie_secure, max_age_days=settings.cookie_max_age_days, peers=peers)
     origins = Origins(settings.allowed_origins)
-    address_limit = TokenBuckets(
-        rate=settings.address_requests_per_second,
-        burst=settings.address_requests_burst,
-        entries=settings.rate_limit_entries,
-        clock=time.monotonic,
-    )
-    user_limit = TokenBuckets(
-        rate=settings.user_events_per_second,
-        burst=settings.user_events_burst,
-        entries=settings.rate_limit_entries,
-        clock=time.monotonic,
-    )
+    address_limit = user_limit = None
+    if settings.rate_limit_enabled:
+        address_limit = TokenBuckets(
+            rate=settings.address_requests_per_second,
+            burst=settings.address_requests_burst,
+            entries=settings.rate_limit_entries,
+            clock=time.monotonic,
+        )
+        user_limit = TokenBuckets(
+            rate=settings.user_events_per_second,
+            burst=settings.user_events_burst,
+            entries=settings.rate_limit_entries,
+            clock=time.monotonic,
+        )
     bodies = BodyReader(
         max_body_bytes=settings.max_body_bytes,
         max_inflated_bytes=settings.max_inflated_bytes,
@@ -90,8 +104,8 @@ def create_app(settings: GatewaySettings) -> App:
         origins=origins,
         write_keys=WriteKeys(settings.write_keys),
         peers=peers,
-        address_limit=address_limit if settings.rate_limit_enabled else None,
-        user_limit=user_limit if settings.rate_limit_enabled else None,
+        address_limit=address_limit,
+        user_limit=user_limit,
         bodies=bodies,
         respect_gpc=settings.respect_gpc,
         cookies=cookies,
@@ -104,7 +118,7 @@ def create_app(settings: GatewaySettings) -> App:
         now=utc_now,
     )
     rest = _fastapi(settings, producer, metrics, cookies)
-    return _Front(events, rest, origins, bodies)
+    return _Front(events, rest, origins, bodies, peers, address_limit)
 
 
 def utc_now() -> datetime:
@@ -115,11 +129,21 @@ def utc_now() -> datetime:
 class _Front:
     """Sends the hot path to its route and all else to FastAPI, with the same rules for origins and bodies."""
 
-    def __init__(self, events: EventsRoute, rest: FastAPI, origins: Origins, bodies: BodyReader) -> None:
+    def __init__(
+        self,
+        events: EventsRoute,
+        rest: FastAPI,
+        origins: Origins,
+        bodies: BodyReader,
+        peers: Peers,
+        address_limit: TokenBuckets | None,
+    ) -> None:
         self._events = events
         self._rest = rest
         self._origins = origins
         self._bodies = bodies
+        self._peers = peers
+        self._address_limit = address_limit
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Plain functions that return the awaitable: a layer less on the stack of every request.
@@ -127,18 +151,20 @@ class _Front:
             path = scope["path"]
             if path == EVENTS_PATH:
                 return self._events(scope, receive, send)
-            if path in USER_METHODS:
-                return self._guarded(scope, receive, send, USER_METHODS[path])
+            if path in USER_PATHS:
+                return self._guarded(scope, receive, send, USER_PATHS[path])
         return self._rest(scope, receive, send)
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send, methods: bytes) -> None:
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, path: _UserPath) -> None:
         headers = dict(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":
-                cors = self._origins.preflight(headers, methods)
-                await _send_answer(send, 204, [(b"allow", methods), *cors], b"")
+                cors = self._origins.preflight(headers, path.methods)
+                await _send_answer(send, 204, [(b"allow", path.methods), *cors], b"")
                 return
             cors = self._origins.admit(headers)
+            if self._address_limit is not None:
+                self._address_limit.charge(self._peers.client_key(scope, headers), path.tokens)
             # FastAPI would wait for a body of any size for any time.
             body = await self._bodies.read_raw(receive)
         except Problem as problem:

@@ -123,7 +123,7 @@ class EventsRoute:
             raise Problem("method-not-allowed", "Post batches here.", headers=((b"allow", METHODS),))
         self._write_keys.check(headers)
         if self._address_limit is not None:
-            self._limit(self._address_limit, self._peers.client_key(scope, headers), 1)
+            self._address_limit.charge(self._peers.client_key(scope, headers), 1)
 
         received_at = self._now()
         body = await self._bodies.read(headers, receive)
@@ -141,7 +141,7 @@ class EventsRoute:
         if user_id is None:
             user_id = identity.mint()
         elif self._user_limit is not None:
-            self._limit(self._user_limit, user_id, len(submission.events) + len(rejected))
+            self._user_limit.charge(user_id, len(submission.events) + len(rejected))
 
         rows, too_old = build_rows(submission, user_id, received_at, self._timing)
         if too_old:
@@ -158,11 +158,6 @@ class EventsRoute:
             return 202, _ALL_ACCEPTED[len(rows)]
         self._metrics.rejected(rejected)
         return 202, self._verdict(len(rows), rejected)
-
-    def _limit(self, buckets: TokenBuckets, key: str, tokens: int) -> None:
-        wait = buckets.take(key, tokens)
-        if wait:
-            raise Problem("rate-limited", f"Send the same batch again in {wait} seconds.", retry_after=wait)
 
     def _nothing_acceptable(self, rejected: list[Rejection]) -> Problem:
         self._metrics.rejected(rejected)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
+from ingest.problems import Problem
+
 
 class TokenBuckets:
     """A bucket of `burst` tokens per key, refilled at `rate` tokens a second.
@@ -40,6 +42,12 @@ class TokenBuckets:
             return 0
         buckets[key] = (level, now)
         return max(1, ceil((min(tokens, self._burst) - level) / self._rate))
+
+    def charge(self, key: str, tokens: int) -> None:
+        """Takes `tokens`, a full bucket at most, or raises a `rate-limited` problem that says when to come back."""
+        wait = self.take(key, min(tokens, int(self._burst)))
+        if wait:
+            raise Problem("rate-limited", f"Send the same again in {wait} seconds.", retry_after=wait)
 
     def __len__(self) -> int:
         return len(self._buckets)

@@ -61,7 +61,9 @@ class GatewaySettings(SharedSettings):
         5_000, ge=MAX_EVENTS_PER_BATCH, description="Events a user may send at once after a pause."
     )
     address_requests_per_second: float = Field(
-        500.0, gt=0, description="Requests an address (IPv6: its /64) may send for long, per second."
+        500.0,
+        gt=0,
+        description="Requests an address (IPv6: its /64) may send for long, per second; an erasure counts as 25.",
     )
     address_requests_burst: int = Field(2_000, ge=1, description="Requests an address may send at once after a pause.")
     rate_limit_entries: int = Field(

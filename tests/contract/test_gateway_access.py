@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from schemas.events import CATEGORIES
-from tests.gateway import EVENTS, Gateway, batch, create_topic, event, running_gateway, settings
+from tests.gateway import EVENTS, Answer, Gateway, batch, create_topic, event, running_gateway, settings
 
 APP = "https://app.example.org"
 ME = "/api/telemetry/me"
@@ -133,6 +133,24 @@ async def test_an_address_over_the_limit_is_told_when_to_come_back(kafka_bootstr
         # One household or school has a /64 of its own.
         assert [await post(f"2001:db8::{host}") for host in range(3)] == [202, 202, 429]
         assert await post("2001:db8:0:1::1") == 202
+
+
+async def test_an_erasure_takes_more_of_an_addresss_allowance_than_a_batch(kafka_bootstrap: str, topic: str) -> None:
+    slow = settings(
+        kafka_bootstrap, topic, rate_limit_enabled=True, address_requests_burst=30, address_requests_per_second=0.01
+    )
+    async with running_gateway(slow) as gateway:
+
+        async def erase() -> Answer:
+            return await gateway.request(
+                "DELETE", "/api/telemetry/me", headers={"Cookie": f"convergio_uid={uuid.uuid4()}"}
+            )
+
+        assert (await erase()).status == 202
+        refused = await erase()
+        assert refused.status == 429
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await gateway.post(batch())).status == 202
 
 
 async def test_health_and_readiness_are_told_apart(gateway: Gateway) -> None:
