@@ -44,6 +44,7 @@ class Wire:
     target: int
     _answers_to_lose: int = 0
     _answers_to_cut: int = 0
+    _kept_share: float = 0.5
     _requests_to_cut: int = 0
     _delay_seconds: float = 0.0
     _held: tuple[bytes, ...] = ()
@@ -68,9 +69,10 @@ class Wire:
         """The next answers never arrive: the connection breaks when they begin. What was asked is done."""
         self._answers_to_lose += count
 
-    def cut_answers(self, count: int) -> None:
-        """The next answers break off in the middle."""
+    def cut_answers(self, count: int, kept_share: float = 0.5) -> None:
+        """The next answers break off, and the connection closes as if that were all."""
         self._answers_to_cut += count
+        self._kept_share = kept_share
 
     def cut_requests(self, count: int) -> None:
         """The next requests break off in the middle."""
@@ -171,7 +173,7 @@ class Wire:
                     return
                 if self._answers_to_cut:
                     self._answers_to_cut -= 1
-                    await _write(connection.client, chunk[: len(chunk) // 2])
+                    await _write(connection.client, chunk[: int(len(chunk) * self._kept_share)])
                     # A reset would make the client's system forget what has arrived; a close delivers it.
                     connection.client.close()
                     return
