@@ -111,7 +111,6 @@ class RunningStack:
             lambda: any(event.kind is EventKind.READY and event.service == service for event in self.happenings[seen:])
         )
 
-
     @contextlib.contextmanager
     def paused(self, service: str) -> Iterator[None]:
         """SIGSTOP for as long as the context lasts."""
