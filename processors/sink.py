@@ -17,6 +17,7 @@ from processors.sql import sql
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
 _ROW_ERRORS = {
     6,  # CANNOT_PARSE_TEXT
+    25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
     26,  # CANNOT_PARSE_QUOTED_STRING
     27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
     33,  # CANNOT_READ_ALL_DATA
@@ -26,8 +27,13 @@ _ROW_ERRORS = {
     69,  # ARGUMENT_OUT_OF_BOUND
     72,  # CANNOT_PARSE_NUMBER
     117,  # INCORRECT_DATA
+    130,  # CANNOT_READ_ARRAY_FROM_TEXT
+    306,  # TOO_DEEP_RECURSION
     321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
     376,  # CANNOT_PARSE_UUID
+    407,  # DECIMAL_OVERFLOW, which a time of many digits gives
+    467,  # CANNOT_PARSE_BOOL
 }
 
 _INSERT_SETTINGS = {

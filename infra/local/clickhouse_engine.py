@@ -50,7 +50,8 @@ class _Result(Protocol):
 
 
 class _Connection(Protocol):
-    """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text."""
+    """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text; a
+    UnicodeDecodeError holds a text that quotes a row up to the middle of a character."""
 
     def query(self, sql: bytes | str, fmt: str = ..., *, params: dict[str, str] = ...) -> _Result: ...
     def send_insert(self, sql: bytes | str, fmt: str) -> object: ...
@@ -108,6 +109,8 @@ class Engine:
                 written_bytes=result.bytes_written(),
                 elapsed_ns=time.perf_counter_ns() - started,
             )
+        except UnicodeDecodeError as problem:
+            raise ClickHouseError.from_engine(problem.object.decode(errors="replace")) from problem
         except RuntimeError as problem:
             raise ClickHouseError.from_engine(str(problem)) from problem
         finally:
@@ -149,7 +152,7 @@ def _insert(connection: _Connection, sql: bytes | str, data_format: str, data: b
     try:
         connection.insert_append(inserter, data)
         return connection.insert_done(inserter)
-    except RuntimeError:
+    except (RuntimeError, UnicodeDecodeError):
         connection.insert_cancel(inserter)
         raise
 
