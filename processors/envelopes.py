@@ -116,7 +116,7 @@ def _events(message: Message) -> EventBatch:
         raise Poison("an id is not a lower-case UUID")
     for row in rows:
         if row.action not in ACTION_COLUMNS:
-            raise Poison(f"unknown action {row.action!r}")
+            raise Poison(f"unknown action: {row.action!r}")
         if row.occurred_at.tzinfo is None:
             raise Poison("occurred_at has no offset from UTC")
         if row.occurred_at.year > _LAST_YEAR:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from processors.settings import ProcessorSettings
 from schemas.kafka import client_options
@@ -33,11 +34,14 @@ class OffsetReader:
         self._admin: AIOKafkaAdminClient | None = None
 
     async def read(self, partitions: Iterable[int]) -> dict[int, Progress]:
-        """The progress of some partitions of the events topic. Raises `KafkaError` if no broker answers."""
+        """The progress of some partitions of the events topic. Raises `KafkaError` if no broker knows."""
         consumer, admin = await self._clients()
         topic = self._settings.events_topic
         wanted = [TopicPartition(topic, partition) for partition in partitions]
         commits = await admin.list_consumer_group_offsets(self._settings.consumer_group, partitions=wanted)
+        if not commits.keys() >= set(wanted):
+            # aiokafka passes over the error of a coordinator that is moving or still loading.
+            raise GroupCoordinatorNotAvailableError(f"no commits of {self._settings.consumer_group} are known yet")
         starts = await consumer.beginning_offsets(wanted)
         ends = await consumer.end_offsets(wanted)
         return {place.partition: Progress(max(commits[place].offset, starts[place]), ends[place]) for place in wanted}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import clickhouse_connect
@@ -84,11 +84,13 @@ _encoder = msgspec.json.Encoder()
 class Sink:
     """Connects when first used in a thread, and again after any error. Every method blocks.
 
-    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`.
+    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`. `beat` is called for each answer: a flush
+    may wait for many of them.
     """
 
-    def __init__(self, settings: ProcessorSettings) -> None:
+    def __init__(self, settings: ProcessorSettings, beat: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._beat = beat
         self._of_this_thread = threading.local()
 
     def close(self) -> None:
@@ -149,7 +151,7 @@ class Sink:
         except ClickHouseError as error:
             self.close()
             if getattr(error, "code", None) in _ROW_ERRORS:
-                raise RowsRefused(str(error)) from error
+                raise RowsRefused(f"refused by ClickHouse: {error}") from error
             raise SinkUnavailable(str(error)) from error
         except OSError as error:
             self.close()

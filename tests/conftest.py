@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.clickhouse.migrate import migrate
-from infra.kafka.client import LARGEST_MESSAGE
 from infra.local.ports import free_ports
 from processors.settings import ProcessorSettings
+from schemas.topics import LARGEST_MESSAGE
 from tests.processors import Pipeline
 from tests.servers import ClickHouseAddress, clickhouse_server, kafka_server, server_source
 
@@ -115,7 +115,7 @@ async def pipeline(
     """Topics, a consumer group and a database of this test's own for its processors."""
     settings = ProcessorSettings(
         kafka_bootstrap=kafka_bootstrap,
-        events_topic=await make_topic("events", partitions=2),
+        events_topic=await make_topic("events", partitions=2, max_message_bytes=str(LARGEST_MESSAGE)),
         dead_letter_topic=await make_topic("dlq"),
         consumer_group=f"{topic_prefix}group",
         clickhouse_host=clickhouse.host,

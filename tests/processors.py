@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from infra.local.orphans import die_with_parent
 from infra.local.ports import free_ports
 from processors.envelopes import Message
 from processors.offsets import OffsetReader
 from processors.settings import ProcessorSettings
+from tests.commands import Convergio
 from tests.servers import ClickHouseAddress
 
 DEADLINE_SECONDS = 60.0
@@ -38,9 +40,15 @@ class Pipeline:
 
     @property
     def environment(self) -> dict[str, str]:
+        return dict(self.convergio.environment)
+
+    @property
+    def convergio(self) -> Convergio:
+        """The command line, pointed at these topics and this database."""
         given = self.settings.model_dump(exclude_defaults=True, exclude={"clickhouse_password"}, mode="json")
-        variables = {f"CONVERGIO_{name.upper()}": str(value) for name, value in given.items()}
-        return {**os.environ, **variables, "CONVERGIO_CLICKHOUSE_PASSWORD": self.clickhouse.password}
+        return Convergio(
+            {name: str(value) for name, value in given.items()} | {"clickhouse_password": self.clickhouse.password}
+        )
 
     def beside(self) -> Pipeline:
         """The same topics and database, for one more processor that runs at the same time."""
@@ -78,10 +86,16 @@ class Pipeline:
             headers=sent.headers,
         )
 
-    def stored(self) -> int:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query over the views."""
         options = self.clickhouse.client_options
         with clickhouse_connect.get_client(**options, database=self.settings.clickhouse_database) as client:
-            return int(client.query("SELECT count() FROM events").result_rows[0][0])
+            return [tuple(row) for row in client.query(query).result_rows]
+
+    def stored(self) -> int:
+        """Events in the view."""
+        ((count,),) = self.rows("SELECT count() FROM events")
+        return int(count)
 
     async def lag(self) -> int:
         reader = OffsetReader(self.settings)
@@ -117,7 +131,10 @@ class Pipeline:
         """Waits until everything in the events topic is committed."""
 
         async def done() -> bool:
-            return await self.lag() == 0
+            try:
+                return await self.lag() == 0
+            except GroupCoordinatorNotAvailableError:  # the first group of a new Kafka
+                return False
 
         await until(done, self.log)
 

@@ -33,6 +33,8 @@ def migrate(
                     f"; CONVERGIO_PARTITIONS={settings.partitions} is for new topics only "
                     "(docs/operations.md says how to add some)"
                 )
+            if topic.enlarged_to is not None:
+                note = f"; max.message.bytes raised to {topic.enlarged_to}, so that any dead letter fits"
             out.print(f"topic {topic.name}: {state}, {topic.partitions} partition(s){note}")
     if tables:
         from infra.clickhouse.migrate import MigrationError
