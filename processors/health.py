@@ -54,6 +54,11 @@ class Health:
         self._stalled = reason
 
     @property
+    def waits(self) -> bool:
+        """Whether the loop cannot go on for a reason that is known."""
+        return self._waiting_for is not None
+
+    @property
     def sickness(self) -> str | None:
         """Why the processor should be restarted; `None` if it should not."""
         silence = self._clock() - self._beat

@@ -154,6 +154,7 @@ class FlushLoop:
                 if not deliveries:
                     self.in_flight_since = None
                     return True
+                self._health.beat()
                 self._forget()
                 try:
                     report = await self._in_thread(self._flusher.flush, deliveries)

@@ -72,18 +72,26 @@ class OffsetReader:
 
 
 class CommitWatch:
-    """Notices commits that stand still although there is something to commit."""
+    """Notices commits that stand still although there is something to commit, and it does not wait for the flush: a
+    flush that takes long still beats, or is reported for its silence."""
 
     def __init__(self, clock: Callable[[], float], limit_seconds: float) -> None:
         self._clock = clock
         self._limit = limit_seconds
         self._since: dict[int, tuple[int, float]] = {}
 
-    def stalled(self, progress: Mapping[int, Progress]) -> str | None:
-        """Says which partition stands still for too long, or `None`. To be asked only while the work goes on."""
+    def stalled(self, progress: Mapping[int, Progress], waits_for_flush: Callable[[int, int], bool]) -> str | None:
+        """Says which partition stands still for too long, or `None`. To be asked only while the work goes on.
+
+        `waits_for_flush(partition, offset)` says whether the message at that offset does.
+        """
         now = self._clock()
         self._since = {
-            partition: (seen.committed, self._moved(partition, seen, now)) for partition, seen in progress.items()
+            partition: (
+                seen.committed,
+                now if waits_for_flush(partition, seen.committed) else self._moved(partition, seen, now),
+            )
+            for partition, seen in progress.items()
         }
         for partition, (committed, since) in self._since.items():
             if now - since > self._limit:

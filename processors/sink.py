@@ -10,6 +10,8 @@ import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 
 from processors.settings import ProcessorSettings
 from processors.sql import sql
@@ -42,8 +44,11 @@ _INSERT_SETTINGS = {
     "max_partitions_per_insert_block": 0,
 }
 _USERS_PER_QUERY = 2000
-# A flush waits for several answers, and must not look wedged meanwhile (`heartbeat_seconds`).
+# After each attempt there is a beat, and after connecting, which takes two short ones; what lies between two beats must
+# stay below `heartbeat_seconds`.
 _ANSWER_SECONDS = 30
+_GREETING_SECONDS = 15
+_CONNECT_SECONDS = 5
 
 
 class SinkUnavailable(Exception):
@@ -84,8 +89,8 @@ _encoder = msgspec.json.Encoder()
 class Sink:
     """Connects when first used in a thread, and again after any error. Every method blocks.
 
-    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`. `beat` is called for each answer: a flush
-    may wait for many of them.
+    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`. `beat` is called after each attempt: a
+    flush may take many of them.
     """
 
     def __init__(self, settings: ProcessorSettings, beat: Callable[[], None] = lambda: None) -> None:
@@ -144,6 +149,8 @@ class Sink:
         except (ClickHouseError, OSError) as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
+        finally:
+            self._beat()
 
     def _insert(self, table: str, lines: bytes) -> None:
         try:
@@ -156,6 +163,8 @@ class Sink:
         except OSError as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
+        finally:
+            self._beat()
 
     def _connected(self) -> Client:
         client: Client | None = getattr(self._of_this_thread, "client", None)
@@ -169,10 +178,13 @@ class Sink:
                 secure=settings.clickhouse_secure,
                 database=settings.clickhouse_database,
                 autogenerate_session_id=False,
-                connect_timeout=5,
-                send_receive_timeout=_ANSWER_SECONDS,
+                connect_timeout=_CONNECT_SECONDS,
+                send_receive_timeout=_GREETING_SECONDS,
                 compress=False,
             )
+            assert isinstance(client, HttpClient)
+            client.timeout = Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
+            self._beat()
         return client
 
 

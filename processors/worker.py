@@ -117,6 +117,7 @@ class _Processor:
             _now,
         )
         self._offsets = OffsetReader(settings)
+        self._partitions: set[int] = set()
         self._commits = CommitWatch(time.monotonic, settings.heartbeat_seconds)
         app.agent(self._events, name="receive", concurrency=1)(self._receive)
         app.task(self._flush)
@@ -151,25 +152,30 @@ class _Processor:
             self._metrics.oldest_unflushed.set(time.monotonic() - since if since is not None else 0.0)
             try:
                 async with asyncio.timeout(_WATCH_SECONDS * 5):
-                    progress = await self._offsets.read(self._inbox.owned)
+                    progress = await self._offsets.read(self._partitions)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("offsets cannot be read", extra={"reason": str(error)})
                 await self._offsets.close()
+                self._commits.reset()
                 continue
             self._metrics.show_lag(progress)
-            if self._health.hindrance is None:
-                self._health.commits_stalled(self._commits.stalled(progress))
-            else:
+            if self._health.waits:
                 self._commits.reset()
+            stalled = self._commits.stalled(progress, self._inbox.holds)
+            if stalled:
+                log.error("commits stand still", extra={"reason": stalled})
+            self._health.commits_stalled(stalled)
 
     async def _assigned(self, *args: Any, **kwargs: Any) -> None:
         assigned: set[TP] = args[1]
-        log.info("partitions taken over", extra={"partitions": sorted(place.partition for place in assigned)})
+        self._partitions = {place.partition for place in assigned if place.topic == self._settings.events_topic}
+        log.info("partitions taken over", extra={"partitions": sorted(self._partitions)})
 
     async def _revoked(self, *args: Any, **kwargs: Any) -> None:
         revoked: set[TP] = args[1]
         partitions = sorted(place.partition for place in revoked)
         log.info("partitions given away", extra={"partitions": partitions})
+        self._partitions -= set(partitions)
         self._inbox.disown(partitions)
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:

@@ -98,9 +98,15 @@ class Pipeline:
         return int(count)
 
     async def lag(self) -> int:
+        """Messages that are not committed."""
         reader = OffsetReader(self.settings)
         try:
-            return sum(progress.lag for progress in (await reader.read([0, 1])).values())
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while True:
+                    try:
+                        return sum(progress.lag for progress in (await reader.read([0, 1])).values())
+                    except GroupCoordinatorNotAvailableError:  # the first group of a new Kafka
+                        await asyncio.sleep(0.1)
         finally:
             await reader.close()
 
@@ -131,10 +137,7 @@ class Pipeline:
         """Waits until everything in the events topic is committed."""
 
         async def done() -> bool:
-            try:
-                return await self.lag() == 0
-            except GroupCoordinatorNotAvailableError:  # the first group of a new Kafka
-                return False
+            return await self.lag() == 0
 
         await until(done, self.log)
 

@@ -19,6 +19,7 @@ import aiohttp
 import clickhouse_connect
 
 from infra.local.ports import is_taken
+from infra.local.restarts import RestartPolicy
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from tests.commands import Convergio
@@ -123,7 +124,9 @@ class RunningStack:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(data_dir: Path, **options: Any) -> AsyncIterator[RunningStack]:
+async def running_stack(
+    data_dir: Path, *, policy: RestartPolicy | None = None, **options: Any
+) -> AsyncIterator[RunningStack]:
     """A stack at free ports; `options` are those of StackConfig."""
     first = free_block(40)
     config = StackConfig(
@@ -136,7 +139,7 @@ async def running_stack(data_dir: Path, **options: Any) -> AsyncIterator[Running
         **options,
     )
     running = RunningStack(config)
-    async with LocalStack(config, on_event=running.happenings.append):
+    async with LocalStack(config, on_event=running.happenings.append, policy=policy):
         yield running
 
 

@@ -1,7 +1,7 @@
 """`convergio` with a bug: `python -m tests.faults.bugs process` is `convergio process`, spoiled as a test asked.
 
-The folder that BUGS_VARIABLE names says which bugs there are; `Bugs` is that folder as a test sees it. The first
-process that starts takes a bug out of it, so the one that is started after that one is in order again.
+The folder that BUGS_VARIABLE names says which bugs there are; `Bugs` is that folder as a test sees it. A
+process that starts takes one bug out of it, so the one that is started in its place is in order again.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def _main() -> None:
             except FileNotFoundError:
                 continue
             plant()
+            break
     main()
 
 
