@@ -39,6 +39,9 @@ _MAX_POLL_INTERVAL_SECONDS = 7 * 86_400.0
 _MAX_MESSAGE_BYTES = 8 << 20
 _NO_LIMIT = 2**31 - 1
 _STOP_GRACE_SECONDS = 10.0
+_REQUEST_SECONDS = 90.0
+# A member hears of another's coming and going with its next heartbeat: until then nobody processes what changes hands.
+_KAFKA_HEARTBEAT_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
 
 
@@ -63,7 +66,9 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         producer_max_request_size=_NO_LIMIT,
         broker_commit_interval=0.5,
         broker_session_timeout=settings.session_timeout_seconds,
-        broker_heartbeat_interval=settings.session_timeout_seconds / 5,
+        # Faust wants it to be longer than a session.
+        broker_request_timeout=max(_REQUEST_SECONDS, settings.session_timeout_seconds * 1.5),
+        broker_heartbeat_interval=min(_KAFKA_HEARTBEAT_SECONDS, settings.session_timeout_seconds / 5),
         broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
         # Faust's defaults starve a fast consumer; memory is bounded by the inbox, in bytes.
         broker_max_poll_records=1000,
@@ -71,6 +76,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         # At a rebalance and at the end what is unacknowledged is read again: by the next owner, or after `_stop`.
         stream_wait_empty=False,
         web_enabled=False,
+        # `faust worker` starts it all the same unless it is told `--without-web`.
+        web_bind=settings.processor_host,
     )
     _Processor(app, settings)
     return app

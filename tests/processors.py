@@ -26,7 +26,7 @@ from tests.commands import Convergio
 from tests.servers import ClickHouseAddress
 
 DEADLINE_SECONDS = 60.0
-FAUST_WORKER = (sys.executable, "-m", "faust", "-A", "processors", "worker", "--loglevel", "info")
+FAUST_WORKER = (sys.executable, "-m", "faust", "-A", "processors", "worker", "--without-web", "--loglevel", "info")
 
 
 @dataclass
@@ -142,9 +142,22 @@ class Pipeline:
         await until(done, self.log)
 
     async def metric(self, name: str) -> float:
+        """The sum of the samples whose name and labels begin like this. Raises `OSError` if nobody answers."""
+        return sum(float(line.split()[-1]) for line in await self._metrics() if line.startswith(name))
+
+    async def partitions(self) -> set[int]:
+        """Those the processor says it has; none if it does not answer."""
+        series = 'convergio_processor_lag_messages{partition="'
+        try:
+            lines = await self._metrics()
+        except OSError:
+            return set()
+        return {int(line.removeprefix(series).split('"')[0]) for line in lines if line.startswith(series)}
+
+    async def _metrics(self) -> list[str]:
         url = f"http://127.0.0.1:{self.settings.processor_port}/metrics"
-        text = await asyncio.to_thread(lambda: urlopen(url, timeout=5).read().decode())
-        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+        text: str = await asyncio.to_thread(lambda: urlopen(url, timeout=5).read().decode())
+        return text.splitlines()
 
 
 async def until(condition: Callable[[], Awaitable[bool]], log: Path) -> None:
