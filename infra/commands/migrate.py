@@ -12,7 +12,9 @@ from infra.commands.console import out
 
 def migrate(
     tables: Annotated[bool, typer.Option(help="Bring ClickHouse up to date.")] = True,
-    topics: Annotated[bool, typer.Option(help="Create the topics that are missing.")] = True,
+    topics: Annotated[
+        bool, typer.Option(help="Create the topics that are missing; make room for dead letters.")
+    ] = True,
 ) -> None:
     """Bring ClickHouse's tables and Kafka's topics to this version.
 
