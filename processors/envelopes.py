@@ -17,6 +17,9 @@ from schemas.ids import are_canonical
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _ROW_END = b"}\n"
+_ROW_BORDER = b"}\n{"
+# The days of ClickHouse's Date, by which events are partitioned, end in 2149.
+_LAST_YEAR = 2100
 
 
 class Poison(Exception):
@@ -60,9 +63,8 @@ class EventBatch:
     def stored_lines(self, kept: list[int] | None, epoch: int) -> bytes:
         """The rows (all, or those at the indices `kept`) as ClickHouse gets them: with their place in Kafka."""
         message = self.message
-        place = b',"kafka_partition":%d,"kafka_offset":%d' % (message.partition, message.offset)
-        if epoch:
-            place += b',"epoch":%d' % epoch
+        # Named even when it is 0: ClickHouse then refuses a row that comes with one of its own.
+        place = b',"kafka_partition":%d,"kafka_offset":%d,"epoch":%d' % (message.partition, message.offset, epoch)
         value = message.value
         if kept is not None:
             lines = value.split(b"\n")
@@ -96,22 +98,37 @@ def decode(message: Message) -> EventBatch | ErasureRequest:
             if not are_canonical([user_id]):
                 raise Poison("user_id is not a lower-case UUID")
             return ErasureRequest(message, user_id)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Poison(f"cannot be decoded: {error}") from error
     raise Poison(f"header {KIND_HEADER!r} is neither 'events' nor 'erasure'")
 
 
 def _events(message: Message) -> EventBatch:
-    rows = _decode_rows(message.value)
+    value = message.value
+    if not value.isascii():
+        value.decode()  # members that are not decoded here are text as well
+    rows = _decode_rows(value)
     if not rows:
         raise Poison("holds no rows")
-    if message.value.count(_ROW_END) != len(rows) or not message.value.endswith(_ROW_END):
+    if not _stand_one_to_a_line(value, len(rows)):
         raise Poison("is not one JSON object a line")
     if not are_canonical([text for row in rows for text in (row.event_id, row.user_id, row.session_id)]):
         raise Poison("an id is not a lower-case UUID")
     for row in rows:
         if row.action not in ACTION_COLUMNS:
-            raise Poison(f"unknown action {row.action!r}")
+            raise Poison(f"unknown action: {row.action!r}")
         if row.occurred_at.tzinfo is None:
             raise Poison("occurred_at has no offset from UTC")
+        if row.occurred_at.year > _LAST_YEAR:
+            raise Poison(f"occurred_at is later than {_LAST_YEAR}")
     return EventBatch(message, rows)
+
+
+def _stand_one_to_a_line(value: bytes, rows: int) -> bool:
+    """Whether each of the JSON objects decoded from it has a line of its own.
+
+    Within an object, something stands between a closing brace and an opening one; so a newline right between them
+    parts two objects, and when there is no other newline than those and the last, every line is one of them.
+    """
+    newlines = value.count(b"\n")
+    return newlines == rows == value.count(_ROW_BORDER) + 1 and value.endswith(_ROW_END) and value.startswith(b"{")

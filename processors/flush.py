@@ -146,9 +146,10 @@ class Flusher:
         passed(Step.SESSIONS_INSERTED)
 
     def _finish(self, report: FlushReport) -> None:
-        self._limit.admit(report.messages, len(report.dead_letters))
+        self._limit.check(report.messages, len(report.dead_letters))
         if report.dead_letters:
             self._set_aside(report.dead_letters)
+        self._limit.note(report.messages, len(report.dead_letters))
         passed(Step.SET_ASIDE)
 
     def _store(self, batches: list[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> None:

@@ -6,8 +6,10 @@ Outside of Faust and of the event loop, so that a wedged loop is reported instea
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -15,6 +17,9 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_CLIENT_SECONDS = 5
+"""How long a client may take for each part of its request."""
 
 
 class Health:
@@ -49,6 +54,11 @@ class Health:
         self._stalled = reason
 
     @property
+    def waits(self) -> bool:
+        """Whether the loop cannot go on for a reason that is known."""
+        return self._waiting_for is not None
+
+    @property
     def sickness(self) -> str | None:
         """Why the processor should be restarted; `None` if it should not."""
         silence = self._clock() - self._beat
@@ -62,9 +72,23 @@ class Health:
         return self.sickness or self._waiting_for
 
 
-class _QuietHandler(WSGIRequestHandler):
+class _Handler(WSGIRequestHandler):
+    timeout = _CLIENT_SECONDS
+
+    def handle(self) -> None:
+        """Answers one request, or hangs up on a client that does not send a whole one."""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            super().handle()
+
     def log_message(self, format: str, *args: object) -> None:
         """A probe every few seconds is not news."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection: no client, whatever it does or leaves undone, holds up another's probe."""
+
+    daemon_threads = True
+    request_queue_size = 128
 
 
 class HealthServer:
@@ -72,7 +96,7 @@ class HealthServer:
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str, port: int) -> None:
         """Raises `OSError` if the address is taken."""
-        self._server: WSGIServer = make_server(host, port, _app(health, registry), handler_class=_QuietHandler)
+        self._server: WSGIServer = make_server(host, port, _app(health, registry), _Server, _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:

@@ -14,23 +14,33 @@ from processors.settings import ProcessorSettings
 
 @dataclass(slots=True, eq=False)
 class Ownership:
-    """One stretch of time in which a partition is ours, with what we remember of its users."""
+    """One stretch of time in which a partition is ours, with what we remember of its users.
+
+    Its messages at the offsets from `acknowledged` to `received` (without the latter) are in our hands.
+    """
 
     partition: int
+    acknowledged: int
+    received: int
     cache: UserCache = field(default_factory=UserCache)
     lost: bool = False
 
 
 @dataclass(slots=True, frozen=True)
 class Delivery:
-    """One message with about how many events, how to acknowledge it, when it came (monotonic seconds), and under
-    which ownership."""
+    """One message with about how many events, how to acknowledge it to Faust, when it came (monotonic seconds), and
+    under which ownership."""
 
     message: Message
     events: int
-    acknowledge: Callable[[], object]
+    acknowledge_to_faust: Callable[[], object]
     arrived: float
     ownership: Ownership
+
+    def acknowledge(self) -> None:
+        """Says that the message, and with it every one before it, is stored."""
+        self.acknowledge_to_faust()
+        self.ownership.acknowledged = self.message.offset + 1
 
 
 class Inbox:
@@ -62,6 +72,14 @@ class Inbox:
         """Bytes of messages that wait."""
         return self._bytes
 
+    def holds(self, partition: int, offset: int) -> bool:
+        """Whether a partition's next message to be committed waits for us: it came and is not acknowledged, or it
+        cannot come because the inbox is full. If it does not, it is Faust that should deliver it or commit it."""
+        ownership = self.owned.get(partition)
+        if ownership is not None and offset < ownership.received:
+            return offset >= ownership.acknowledged
+        return not self._room.is_set()
+
     def disown(self, partitions: Iterable[int]) -> None:
         """Forgets partitions that were given away: their waiting messages are the next owner's business."""
         for partition in partitions:
@@ -73,11 +91,13 @@ class Inbox:
         """Adds a message; waits while the inbox is full. Its partition is ours from here on."""
         ownership = self.owned.get(message.partition)
         if ownership is None:
-            ownership = self.owned[message.partition] = Ownership(message.partition)
+            ownership = Ownership(message.partition, message.offset, message.offset)
+            self.owned[message.partition] = ownership
         events = message.value.count(b"\n")
         delivery = Delivery(message, events, acknowledge, self._clock(), ownership)
         await self._room.wait()
         self._queue.append(delivery)
+        ownership.received = message.offset + 1
         self._count(delivery, 1)
         self._signal()
 

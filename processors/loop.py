@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from processors.cache import UserCache
-from processors.dead_letters import TooManyDeadLetters
+from processors.dead_letters import SetAsideFailed, TooManyDeadLetters
 from processors.envelopes import Message
 from processors.flush import Flusher, FlushReport, NeedsCare, Prepared
 from processors.health import Health
@@ -33,10 +33,6 @@ T = TypeVar("T")
 
 _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 5.0
-
-
-class SetAsideFailed(Exception):
-    """Kafka did not acknowledge a dead letter. Try again later."""
 
 
 class FlushLoop:
@@ -158,6 +154,7 @@ class FlushLoop:
                 if not deliveries:
                     self.in_flight_since = None
                     return True
+                self._health.beat()
                 self._forget()
                 try:
                     report = await self._in_thread(self._flusher.flush, deliveries)
@@ -190,7 +187,7 @@ class FlushLoop:
             message = letter.message
             log.error(
                 "dead letter",
-                extra={"partition": message.partition, "offset": message.offset, "reason": letter.reason},
+                extra={"partition": message.partition, "offset": message.offset, "reason": letter.kind},
             )
         self.in_flight_since = None
 

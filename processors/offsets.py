@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from processors.settings import ProcessorSettings
 from schemas.kafka import client_options
@@ -33,11 +34,14 @@ class OffsetReader:
         self._admin: AIOKafkaAdminClient | None = None
 
     async def read(self, partitions: Iterable[int]) -> dict[int, Progress]:
-        """The progress of some partitions of the events topic. Raises `KafkaError` if no broker answers."""
+        """The progress of some partitions of the events topic. Raises `KafkaError` if no broker knows."""
         consumer, admin = await self._clients()
         topic = self._settings.events_topic
         wanted = [TopicPartition(topic, partition) for partition in partitions]
         commits = await admin.list_consumer_group_offsets(self._settings.consumer_group, partitions=wanted)
+        if not commits.keys() >= set(wanted):
+            # aiokafka passes over the error of a coordinator that is moving or still loading.
+            raise GroupCoordinatorNotAvailableError(f"no commits of {self._settings.consumer_group} are known yet")
         starts = await consumer.beginning_offsets(wanted)
         ends = await consumer.end_offsets(wanted)
         return {place.partition: Progress(max(commits[place].offset, starts[place]), ends[place]) for place in wanted}
@@ -68,18 +72,26 @@ class OffsetReader:
 
 
 class CommitWatch:
-    """Notices commits that stand still although there is something to commit."""
+    """Notices commits that stand still although there is something to commit, and it does not wait for the flush: a
+    flush that takes long still beats, or is reported for its silence."""
 
     def __init__(self, clock: Callable[[], float], limit_seconds: float) -> None:
         self._clock = clock
         self._limit = limit_seconds
         self._since: dict[int, tuple[int, float]] = {}
 
-    def stalled(self, progress: Mapping[int, Progress]) -> str | None:
-        """Says which partition stands still for too long, or `None`. To be asked only while the work goes on."""
+    def stalled(self, progress: Mapping[int, Progress], waits_for_flush: Callable[[int, int], bool]) -> str | None:
+        """Says which partition stands still for too long, or `None`. To be asked only while the work goes on.
+
+        `waits_for_flush(partition, offset)` says whether the message at that offset does.
+        """
         now = self._clock()
         self._since = {
-            partition: (seen.committed, self._moved(partition, seen, now)) for partition, seen in progress.items()
+            partition: (
+                seen.committed,
+                now if waits_for_flush(partition, seen.committed) else self._moved(partition, seen, now),
+            )
+            for partition, seen in progress.items()
         }
         for partition, (committed, since) in self._since.items():
             if now - since > self._limit:

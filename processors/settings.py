@@ -28,6 +28,8 @@ class ProcessorSettings(SharedSettings):
     dead_letter_allowance: int = Field(
         20, ge=1, description="Dead letters among recent messages that never stop anything."
     )
-    heartbeat_seconds: float = Field(60.0, gt=0, description="A flush loop silent for longer is reported unhealthy.")
+    heartbeat_seconds: float = Field(
+        60.0, gt=0, description="A flush loop silent for longer, or commits standing still, are reported unhealthy."
+    )
     session_timeout_seconds: float = Field(10.0, gt=0, description="Kafka gives a silent processor's work away.")
     retention_check_seconds: float = Field(3600.0, gt=0, description="How often closed days are looked for.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 
 from processors.settings import ProcessorSettings
 from processors.sql import sql
@@ -17,6 +19,7 @@ from processors.sql import sql
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
 _ROW_ERRORS = {
     6,  # CANNOT_PARSE_TEXT
+    25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
     26,  # CANNOT_PARSE_QUOTED_STRING
     27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
     33,  # CANNOT_READ_ALL_DATA
@@ -26,8 +29,13 @@ _ROW_ERRORS = {
     69,  # ARGUMENT_OUT_OF_BOUND
     72,  # CANNOT_PARSE_NUMBER
     117,  # INCORRECT_DATA
+    130,  # CANNOT_READ_ARRAY_FROM_TEXT
+    306,  # TOO_DEEP_RECURSION
     321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
     376,  # CANNOT_PARSE_UUID
+    407,  # DECIMAL_OVERFLOW, which a time of many digits gives
+    467,  # CANNOT_PARSE_BOOL
 }
 
 _INSERT_SETTINGS = {
@@ -36,8 +44,11 @@ _INSERT_SETTINGS = {
     "max_partitions_per_insert_block": 0,
 }
 _USERS_PER_QUERY = 2000
-# A flush waits for several answers, and must not look wedged meanwhile (`heartbeat_seconds`).
+# After each attempt there is a beat, and after connecting, which takes two short ones; what lies between two beats must
+# stay below `heartbeat_seconds`.
 _ANSWER_SECONDS = 30
+_GREETING_SECONDS = 15
+_CONNECT_SECONDS = 5
 
 
 class SinkUnavailable(Exception):
@@ -78,11 +89,13 @@ _encoder = msgspec.json.Encoder()
 class Sink:
     """Connects when first used in a thread, and again after any error. Every method blocks.
 
-    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`.
+    Every method raises `SinkUnavailable`; the inserts also `RowsRefused`. `beat` is called after each attempt: a
+    flush may take many of them.
     """
 
-    def __init__(self, settings: ProcessorSettings) -> None:
+    def __init__(self, settings: ProcessorSettings, beat: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._beat = beat
         self._of_this_thread = threading.local()
 
     def close(self) -> None:
@@ -136,6 +149,8 @@ class Sink:
         except (ClickHouseError, OSError) as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
+        finally:
+            self._beat()
 
     def _insert(self, table: str, lines: bytes) -> None:
         try:
@@ -143,11 +158,13 @@ class Sink:
         except ClickHouseError as error:
             self.close()
             if getattr(error, "code", None) in _ROW_ERRORS:
-                raise RowsRefused(str(error)) from error
+                raise RowsRefused(f"refused by ClickHouse: {error}") from error
             raise SinkUnavailable(str(error)) from error
         except OSError as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
+        finally:
+            self._beat()
 
     def _connected(self) -> Client:
         client: Client | None = getattr(self._of_this_thread, "client", None)
@@ -161,10 +178,13 @@ class Sink:
                 secure=settings.clickhouse_secure,
                 database=settings.clickhouse_database,
                 autogenerate_session_id=False,
-                connect_timeout=5,
-                send_receive_timeout=_ANSWER_SECONDS,
+                connect_timeout=_CONNECT_SECONDS,
+                send_receive_timeout=_GREETING_SECONDS,
                 compress=False,
             )
+            assert isinstance(client, HttpClient)
+            client.timeout = Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
+            self._beat()
         return client
 
 

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,17 @@ from aiokafka.errors import KafkaError
 from faust.types import TP, EventT, StreamT
 
 from processors.broker import broker_credentials, broker_urls
-from processors.dead_letters import DeadLetter
+from processors.dead_letter_topic import DeadLetterTopic
 from processors.envelopes import Message
 from processors.flush import Flusher
 from processors.health import Health, HealthServer
 from processors.inbox import Inbox
-from processors.loop import FlushLoop, SetAsideFailed
+from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
 from processors.offsets import CommitWatch, OffsetReader
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from schemas import logs
-from schemas.topics import Source, dead_letter_headers, dead_letter_key
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +37,11 @@ log = logging.getLogger(__name__)
 # `processors.health` to say, not for the broker's poll timer.
 _MAX_POLL_INTERVAL_SECONDS = 7 * 86_400.0
 _MAX_MESSAGE_BYTES = 8 << 20
-_SET_ASIDE_SECONDS = 30.0
+_NO_LIMIT = 2**31 - 1
 _STOP_GRACE_SECONDS = 10.0
+_REQUEST_SECONDS = 90.0
+# A member hears of another's coming and going with its next heartbeat: until then nobody processes what changes hands.
+_KAFKA_HEARTBEAT_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
 
 
@@ -61,10 +62,13 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_MAX_MESSAGE_BYTES,
-        producer_max_request_size=_MAX_MESSAGE_BYTES,
+        # How large a dead letter may be is for the broker to say.
+        producer_max_request_size=_NO_LIMIT,
         broker_commit_interval=0.5,
         broker_session_timeout=settings.session_timeout_seconds,
-        broker_heartbeat_interval=settings.session_timeout_seconds / 5,
+        # Faust wants it to be longer than a session.
+        broker_request_timeout=max(_REQUEST_SECONDS, settings.session_timeout_seconds * 1.5),
+        broker_heartbeat_interval=min(_KAFKA_HEARTBEAT_SECONDS, settings.session_timeout_seconds / 5),
         broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
         # Faust's defaults starve a fast consumer; memory is bounded by the inbox, in bytes.
         broker_max_poll_records=1000,
@@ -72,6 +76,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         # At a rebalance and at the end what is unacknowledged is read again: by the next owner, or after `_stop`.
         stream_wait_empty=False,
         web_enabled=False,
+        # `faust worker` starts it all the same unless it is told `--without-web`.
+        web_bind=settings.processor_host,
     )
     _Processor(app, settings)
     return app
@@ -100,28 +106,26 @@ class _Processor:
         self._app = app
         self._settings = settings
         self._events = app.topic(settings.events_topic, key_serializer="raw", value_serializer="raw")
-        self._dead_letters = app.topic(
-            settings.dead_letter_topic, key_serializer="raw", value_serializer="raw", partitions=1
-        )
         self._metrics = ProcessorMetrics()
         self._health = Health(time.monotonic, settings.heartbeat_seconds)
         self._server = HealthServer(
             self._health, self._metrics.registry, settings.processor_host, settings.processor_port
         )
         self._inbox = Inbox(settings, time.monotonic)
-        sink = Sink(settings)
+        self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
+        sink = Sink(settings, self._health.beat)
         self._flush_loop = FlushLoop(
             settings,
             self._inbox,
-            Flusher(settings, sink, self._set_aside, _now),
+            Flusher(settings, sink, self._dead_letters.set_aside, _now),
             sink,
             self._health,
             self._metrics,
             _now,
         )
         self._offsets = OffsetReader(settings)
+        self._partitions: set[int] = set()
         self._commits = CommitWatch(time.monotonic, settings.heartbeat_seconds)
-        self._event_loop: asyncio.AbstractEventLoop | None = None
         app.agent(self._events, name="receive", concurrency=1)(self._receive)
         app.task(self._flush)
         app.task(self._watch)
@@ -139,7 +143,7 @@ class _Processor:
             await self._inbox.put(_message(event), event.ack)
 
     async def _flush(self) -> None:
-        self._event_loop = asyncio.get_running_loop()
+        self._dead_letters.attach()
         # What exists now stays for good, and the rest is freed by reference counts: looking for cycles among a
         # million cached events would cost a fifth of the time.
         gc.freeze()
@@ -155,25 +159,30 @@ class _Processor:
             self._metrics.oldest_unflushed.set(time.monotonic() - since if since is not None else 0.0)
             try:
                 async with asyncio.timeout(_WATCH_SECONDS * 5):
-                    progress = await self._offsets.read(self._inbox.owned)
+                    progress = await self._offsets.read(self._partitions)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("offsets cannot be read", extra={"reason": str(error)})
                 await self._offsets.close()
+                self._commits.reset()
                 continue
             self._metrics.show_lag(progress)
-            if self._health.hindrance is None:
-                self._health.commits_stalled(self._commits.stalled(progress))
-            else:
+            if self._health.waits:
                 self._commits.reset()
+            stalled = self._commits.stalled(progress, self._inbox.holds)
+            if stalled:
+                log.error("commits stand still", extra={"reason": stalled})
+            self._health.commits_stalled(stalled)
 
     async def _assigned(self, *args: Any, **kwargs: Any) -> None:
         assigned: set[TP] = args[1]
-        log.info("partitions taken over", extra={"partitions": sorted(place.partition for place in assigned)})
+        self._partitions = {place.partition for place in assigned if place.topic == self._settings.events_topic}
+        log.info("partitions taken over", extra={"partitions": sorted(self._partitions)})
 
     async def _revoked(self, *args: Any, **kwargs: Any) -> None:
         revoked: set[TP] = args[1]
         partitions = sorted(place.partition for place in revoked)
         log.info("partitions given away", extra={"partitions": partitions})
+        self._partitions -= set(partitions)
         self._inbox.disown(partitions)
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
@@ -181,27 +190,6 @@ class _Processor:
             log.warning("stopped with messages unflushed, they will be read again")
         await self._offsets.close()
         self._server.close()
-
-    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
-        """Writes dead letters, from the flush thread; raises `SetAsideFailed` unless all are acknowledged."""
-        assert self._event_loop is not None
-        writing = asyncio.run_coroutine_threadsafe(self._write_dead_letters(letters), self._event_loop)
-        try:
-            writing.result(_SET_ASIDE_SECONDS)
-        except (KafkaError, TimeoutError) as error:
-            writing.cancel()
-            raise SetAsideFailed(f"dead letters are not acknowledged: {error!r}") from error
-
-    async def _write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        for letter in letters:
-            message = letter.message
-            source = Source(self._settings.events_topic, message.partition, message.offset)
-            acknowledged = await self._dead_letters.send(
-                key=dead_letter_key(source),
-                value=message.value,
-                headers=dead_letter_headers(source, letter.reason, message.key, message.headers),
-            )
-            await acknowledged
 
 
 def _message(event: EventT[bytes]) -> Message:

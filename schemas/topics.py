@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+LARGEST_MESSAGE = 16 << 20
+"""Bytes of the largest record batch that the events topic takes (`max.message.bytes`)."""
+LARGEST_DEAD_LETTER = 64 << 20
+"""The same of the dead-letter topic: a message that came compressed is written uncompressed, with more headers."""
+
 REASON_HEADER = "reason"
 SOURCE_TOPIC_HEADER = "source-topic"
 SOURCE_PARTITION_HEADER = "source-partition"
@@ -33,7 +38,7 @@ def dead_letter_headers(
     """The original's headers, then the reason (cut at 1000 characters) and the source."""
     return [
         *original,
-        (REASON_HEADER, reason[:1000].encode()),
+        (REASON_HEADER, reason[:1000].encode(errors="backslashreplace")),
         (SOURCE_TOPIC_HEADER, source.topic.encode()),
         (SOURCE_PARTITION_HEADER, str(source.partition).encode()),
         (SOURCE_OFFSET_HEADER, str(source.offset).encode()),

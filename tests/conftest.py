@@ -7,14 +7,21 @@ embedded ones of `infra.local` are started. Each starts when the first test asks
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import clickhouse_connect
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from infra.clickhouse.migrate import migrate
+from infra.local.ports import free_ports
+from processors.settings import ProcessorSettings
+from schemas.topics import LARGEST_MESSAGE
+from tests.processors import Pipeline
 from tests.servers import ClickHouseAddress, clickhouse_server, kafka_server, server_source
 
 MARKER_BY_FOLDER = {
@@ -94,3 +101,37 @@ def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
     yield name
     with clickhouse_connect.get_client(**clickhouse.client_options) as client:
         client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+@pytest.fixture
+async def pipeline(
+    kafka_bootstrap: str,
+    clickhouse: ClickHouseAddress,
+    database: str,
+    make_topic: MakeTopic,
+    topic_prefix: str,
+    tmp_path: Path,
+) -> AsyncIterator[Pipeline]:
+    """Topics, a consumer group and a database of this test's own for its processors."""
+    settings = ProcessorSettings(
+        kafka_bootstrap=kafka_bootstrap,
+        events_topic=await make_topic("events", partitions=2, max_message_bytes=str(LARGEST_MESSAGE)),
+        dead_letter_topic=await make_topic("dlq"),
+        consumer_group=f"{topic_prefix}group",
+        clickhouse_host=clickhouse.host,
+        clickhouse_port=clickhouse.port,
+        clickhouse_user=clickhouse.username,
+        clickhouse_database=database,
+        processor_port=free_ports(1)[0],
+        data_dir=str(tmp_path / "faust"),
+        session_timeout_seconds=6.0,
+        partitions=2,
+    )
+    settings.clickhouse_password = type(settings.clickhouse_password)(clickhouse.password)
+    await asyncio.to_thread(migrate, settings)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, max_request_size=LARGEST_MESSAGE)
+    await producer.start()
+    try:
+        yield Pipeline(settings, producer, clickhouse, tmp_path / "processor.log")
+    finally:
+        await producer.stop()

@@ -72,7 +72,7 @@ async def _read_sent(settings: Settings, held: Mapping[int, Span], now: datetime
     sent = Sent(expired_before=now - timedelta(days=settings.retention_days), dead=frozenset(here))
     async for partition, messages in read(settings, settings.events_topic, held):
         for message in messages:
-            kind = dict(message.headers).get(KIND_HEADER, b"events").decode(errors="replace")
+            kind = (dict(message.headers).get(KIND_HEADER) or b"events").decode(errors="replace")
             sent.take(partition, message.offset, kind, message.value or b"")
     return sent
 

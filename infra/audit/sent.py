@@ -62,7 +62,7 @@ class Sent:
                 return
             rows = _decode_rows(value)
             ids = [(id_bytes(row.user_id), id_bytes(row.event_id), row.occurred_at) for row in rows]
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             if not dead:
                 self.undecodable.append((partition, offset))
             return

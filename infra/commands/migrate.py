@@ -12,7 +12,9 @@ from infra.commands.console import out
 
 def migrate(
     tables: Annotated[bool, typer.Option(help="Bring ClickHouse up to date.")] = True,
-    topics: Annotated[bool, typer.Option(help="Create the topics that are missing.")] = True,
+    topics: Annotated[
+        bool, typer.Option(help="Create the topics that are missing; make room for dead letters.")
+    ] = True,
 ) -> None:
     """Bring ClickHouse's tables and Kafka's topics to this version.
 
@@ -33,6 +35,8 @@ def migrate(
                     f"; CONVERGIO_PARTITIONS={settings.partitions} is for new topics only "
                     "(docs/operations.md says how to add some)"
                 )
+            if topic.enlarged_to is not None:
+                note = f"; max.message.bytes raised to {topic.enlarged_to}, so that any dead letter fits"
             out.print(f"topic {topic.name}: {state}, {topic.partitions} partition(s){note}")
     if tables:
         from infra.clickhouse.migrate import MigrationError

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 from infra.errors import Unreachable, WrongUse
 from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
+from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
-LARGEST_MESSAGE = 16 << 20
-"""Bytes of the largest message that is read or written here."""
+_NO_LIMIT = 2**31 - 1
 
 
 @contextmanager
@@ -51,7 +51,7 @@ async def consumer(settings: SharedSettings) -> AsyncIterator[AIOKafkaConsumer]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=LARGEST_MESSAGE,
-        fetch_max_bytes=4 * LARGEST_MESSAGE,
+        fetch_max_bytes=LARGEST_DEAD_LETTER,
     )
     with kafka_errors(settings):
         try:
@@ -63,10 +63,11 @@ async def consumer(settings: SharedSettings) -> AsyncIterator[AIOKafkaConsumer]:
 
 @asynccontextmanager
 async def producer(settings: SharedSettings) -> AsyncIterator[AIOKafkaProducer]:
-    """An idempotent producer with acks=all. Raises `Unreachable`, `WrongUse`."""
-    client = AIOKafkaProducer(
-        **_options(settings), acks="all", enable_idempotence=True, max_request_size=LARGEST_MESSAGE
-    )
+    """An idempotent producer with acks=all; how large a message may be, the broker says.
+
+    Raises `Unreachable`, `WrongUse`.
+    """
+    client = AIOKafkaProducer(**_options(settings), acks="all", enable_idempotence=True, max_request_size=_NO_LIMIT)
     with kafka_errors(settings):
         try:
             await client.start()

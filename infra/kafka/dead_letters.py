@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import MessageSizeTooLargeError
 
+from infra.errors import WrongUse
 from infra.kafka.client import partitions_of, producer
 from infra.kafka.reading import read, spans
 from schemas.envelope import partition_for
@@ -55,7 +57,7 @@ class DeadLetter:
 
 def dead_letter(message: ConsumerRecord[bytes, bytes]) -> DeadLetter | None:
     """What a message of the dead-letter topic says; None if it is none of ours."""
-    headers = [(name, bytes(value)) for name, value in message.headers]
+    headers = [(name, bytes(value or b"")) for name, value in message.headers]
     try:
         source = dead_letter_source(headers)
     except (KeyError, ValueError):
@@ -92,13 +94,19 @@ async def redrive(settings: SharedSettings, letters: Iterable[DeadLetter]) -> in
     partitions = len(await partitions_of(settings, settings.events_topic))
     async with producer(settings) as client:
         for letter in letters:
-            await client.send_and_wait(
-                settings.events_topic,
-                letter.value,
-                key=letter.key,
-                partition=_partition(letter, partitions),
-                headers=letter.headers,
-            )
+            try:
+                await client.send_and_wait(
+                    settings.events_topic,
+                    letter.value,
+                    key=letter.key,
+                    partition=_partition(letter, partitions),
+                    headers=letter.headers,
+                )
+            except MessageSizeTooLargeError as error:
+                raise WrongUse(
+                    f"dead letter {letter.name} ({len(letter.value)} bytes) is larger than {settings.events_topic} "
+                    "takes; raise that topic's max.message.bytes"
+                ) from error
             count += 1
     return count
 

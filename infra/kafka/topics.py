@@ -1,18 +1,25 @@
-"""Creates the two topics where they are missing, and leaves those alone that are there."""
+"""Creates the two topics where they are missing; of those that are there, it changes only a limit that is too low."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from infra.errors import WrongUse
-from infra.kafka.client import LARGEST_MESSAGE, admin
+from infra.kafka.client import admin
 from infra.settings import Settings
+from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
 DAY_MS = 86_400_000
 _ALREADY_EXISTS = TopicAlreadyExistsError.errno
+_LIMIT = "max.message.bytes"
+_OF_THE_TOPIC = 1
+"""Where a configuration comes from, in Kafka's protocol: it is set on the topic itself."""
+_HEADERS_BYTES = 1 << 20
+"""Room for what a dead letter's headers add to its original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,47 +29,91 @@ class Topic:
     name: str
     partitions: int
     created: bool
+    enlarged_to: int | None = None
+    """Its new `max.message.bytes`, if it was raised."""
 
 
-def wanted_topics(settings: Settings) -> list[NewTopic]:
-    """The topics as they are created."""
+def wanted_topics(settings: Settings, dead_letter_limit: int = LARGEST_DEAD_LETTER) -> list[NewTopic]:
+    """The topics as they are created; `dead_letter_limit` is the `max.message.bytes` of dead letters."""
     replicas = settings.replication_factor
     common = {
         # Whatever producers chose: recompressing in the broker would change what every consumer must understand.
         "compression.type": "producer",
-        "max.message.bytes": str(LARGEST_MESSAGE),
         # Two copies before an acknowledgement, so that a 202 survives the loss of a broker.
         "min.insync.replicas": str(2 if replicas >= 3 else 1),
         "cleanup.policy": "delete",
     }
     return [
-        NewTopic(name, partitions, replicas, topic_configs={**common, "retention.ms": str(days * DAY_MS)})
-        for name, partitions, days in (
-            (settings.events_topic, settings.partitions, settings.kafka_retention_days),
-            (settings.dead_letter_topic, 1, settings.dead_letter_retention_days),
+        NewTopic(
+            name, partitions, replicas, topic_configs={**common, _LIMIT: str(limit), "retention.ms": str(days * DAY_MS)}
+        )
+        for name, partitions, days, limit in (
+            (settings.events_topic, settings.partitions, settings.kafka_retention_days, LARGEST_MESSAGE),
+            (settings.dead_letter_topic, 1, settings.dead_letter_retention_days, dead_letter_limit),
         )
     ]
 
 
 async def create_topics(settings: Settings) -> list[Topic]:
-    """Creates what is missing; changes nothing that exists, so it can be repeated at any time.
+    """Creates what is missing, and makes room in the dead-letter topic for any message of the events topic; it can be
+    repeated at any time.
 
     The number of partitions in particular stays: it decides which partition a user's messages go to, and a user
     must not have unread messages in two. Raises `Unreachable`, and `WrongUse` when Kafka refuses.
     """
-    wanted = wanted_topics(settings)
+    names = [settings.events_topic, settings.dead_letter_topic]
     async with admin(settings) as client:
-        found = await client.describe_topics([topic.name for topic in wanted])
+        found = await client.describe_topics(names)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
+        limit = LARGEST_DEAD_LETTER
+        if settings.events_topic in partitions:
+            events = await _configuration(client, settings.events_topic)
+            limit = max(limit, int(events[_LIMIT][0]) + _HEADERS_BYTES)
+        wanted = wanted_topics(settings, limit)
         for topic in wanted:
-            if topic.name in partitions:
-                continue
-            response = await client.create_topics([topic])
-            _, code, reason = response.topic_errors[0][:3]
-            if code not in (0, _ALREADY_EXISTS):
-                error = for_code(code)
-                raise WrongUse(f"Kafka refuses to create {topic.name}: {reason or error.__name__}")
+            if topic.name not in partitions:
+                await _create(client, topic)
+        enlarged = settings.dead_letter_topic in partitions and await _enlarge(
+            client, settings.dead_letter_topic, limit
+        )
     return [
-        Topic(topic.name, partitions.get(topic.name, topic.num_partitions), topic.name not in partitions)
+        Topic(
+            topic.name,
+            partitions.get(topic.name, topic.num_partitions),
+            created=topic.name not in partitions,
+            enlarged_to=limit if enlarged and topic.name == settings.dead_letter_topic else None,
+        )
         for topic in wanted
     ]
+
+
+async def _create(client: AIOKafkaAdminClient, topic: NewTopic) -> None:
+    response = await client.create_topics([topic])
+    _, code, reason = response.topic_errors[0][:3]
+    if code not in (0, _ALREADY_EXISTS):
+        raise WrongUse(f"Kafka refuses to create {topic.name}: {reason or for_code(code).__name__}")
+
+
+async def _enlarge(client: AIOKafkaAdminClient, topic: str, limit: int) -> bool:
+    """Raises a topic's `max.message.bytes` if it is lower, and says whether it was."""
+    present = await _configuration(client, topic)
+    if int(present[_LIMIT][0]) >= limit:
+        return False
+    # Kafka takes what is not named here for a wish to go back to the default.
+    own = {name: value for name, (value, source) in present.items() if source == _OF_THE_TOPIC}
+    (response,) = await client.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic, own | {_LIMIT: str(limit)})]
+    )
+    ((code, reason, *_),) = response.resources
+    if code:
+        raise WrongUse(f"Kafka refuses to raise {_LIMIT} of {topic} to {limit}: {reason or for_code(code).__name__}")
+    return True
+
+
+async def _configuration(client: AIOKafkaAdminClient, topic: str) -> dict[str, tuple[str, int]]:
+    """Each configuration of a topic: its value and where that comes from."""
+    (response,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    ((code, reason, _, _, entries),) = response.resources
+    if code:
+        raise WrongUse(f"Kafka refuses to describe {topic}: {reason or for_code(code).__name__}")
+    return {name: (value, source) for name, value, _, source, *_ in entries}

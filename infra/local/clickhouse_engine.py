@@ -53,7 +53,8 @@ class _Result(Protocol):
 
 
 class _Connection(Protocol):
-    """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text."""
+    """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text; a
+    UnicodeDecodeError holds a text that quotes a row up to the middle of a character."""
 
     def query(self, sql: bytes | str, fmt: str = ..., *, params: dict[str, str] = ...) -> _Result: ...
     def close(self) -> None: ...
@@ -107,6 +108,8 @@ class Engine:
                 written_bytes=result.bytes_written(),
                 elapsed_ns=time.perf_counter_ns() - started,
             )
+        except UnicodeDecodeError as problem:
+            raise ClickHouseError.from_engine(problem.object.decode(errors="replace")) from problem
         except RuntimeError as problem:
             raise ClickHouseError.from_engine(str(problem)) from problem
         finally:

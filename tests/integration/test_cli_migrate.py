@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.commands import Convergio
+from tests.conftest import MakeTopic
 from tests.servers import ClickHouseAddress
 
 
@@ -67,3 +68,16 @@ async def test_more_replicas_than_brokers_are_refused_in_one_line(convergio: Con
     result = await convergio.with_settings(replication_factor="9")("migrate", "--no-tables", code=2)
     assert "Kafka refuses to create" in result.errors
     assert result.errors.count("\n") == 1
+
+
+async def test_dead_letters_get_room_for_any_event_message_and_keep_what_else_was_set(
+    convergio: Convergio, make_topic: MakeTopic
+) -> None:
+    await make_topic("events", max_message_bytes=str(80 << 20))
+    topic = await make_topic("dlq", retention_ms="12345", segment_bytes="20000000")
+    result = await convergio("migrate", "--no-tables")
+    assert f"max.message.bytes raised to {81 << 20}" in result.output
+    options = await topic_options(convergio, topic)
+    names = ("max.message.bytes", "retention.ms", "segment.bytes")
+    assert [options[name] for name in names] == [str(81 << 20), "12345", "20000000"]
+    assert "raised" not in (await convergio("migrate", "--no-tables")).output

@@ -102,6 +102,13 @@ class TestWhatTheClientsDo:
         found = client.query(f"SELECT id, n, label, at FROM {events} ORDER BY n", tz_mode="aware").result_rows
         assert found == rows
 
+    def test_an_error_that_quotes_half_a_character_keeps_its_code(self, client: Client, events: str) -> None:
+        for padding in ("", "a", "aa", "aaa"):
+            row = f'{{"n":[],"label":"{padding}{"𐀀" * 100}"}}\n'.encode()
+            with pytest.raises(DatabaseError, match="Cannot parse input") as refused:
+                client.raw_insert(events, insert_block=row, fmt="JSONEachRow")
+            assert code_of(refused) == 27
+
     def test_raw_rows_are_inserted_in_any_format(self, client: Client, events: str) -> None:
         client.raw_insert(events, ["n", "label"], b'{"n":1,"label":"a"}\n{"n":2,"label":"b"}', fmt="JSONEachRow")
         client.raw_insert(events, ["n", "label"], "3,c\n4,d\n", fmt="CSV")

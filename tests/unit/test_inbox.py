@@ -85,3 +85,27 @@ async def test_closing_lets_a_waiting_take_go() -> None:
     await asyncio.sleep(0)
     box.close()
     assert await asyncio.wait_for(taking, 5) == []
+
+
+async def test_it_holds_what_came_and_is_not_acknowledged() -> None:
+    box = inbox()
+    assert not box.holds(0, 7)
+    await box.put(message(7), lambda: None)
+    assert box.holds(0, 7)
+    assert not box.holds(0, 8)
+    (delivery,) = await box.take()
+    assert box.holds(0, 7)
+    delivery.acknowledge()
+    assert not box.holds(0, 7)
+    box.disown([0])
+    assert not box.holds(0, 8)
+
+
+async def test_while_it_is_full_it_holds_up_what_has_not_come() -> None:
+    box = inbox(buffer_bytes=2)
+    await box.put(message(7), lambda: None)
+    assert box.holds(0, 8)
+    assert box.holds(1, 0)
+    assert not box.holds(0, 6)
+    await box.take()
+    assert not box.holds(1, 0)

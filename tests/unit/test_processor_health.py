@@ -12,6 +12,10 @@ class Clock:
         return self.now
 
 
+def waits_for_faust(_partition: int, _offset: int) -> bool:
+    return False
+
+
 def test_a_loop_that_beats_is_healthy_and_one_that_is_silent_is_not() -> None:
     clock = Clock()
     health = Health(clock, heartbeat_seconds=60)
@@ -49,9 +53,9 @@ def test_stalled_commits_are_a_sickness() -> None:
 def test_commits_that_stand_still_with_work_left_are_noticed() -> None:
     clock = Clock()
     watch = CommitWatch(clock, limit_seconds=30)
-    assert watch.stalled({0: Progress(committed=5, end=9)}) is None
+    assert watch.stalled({0: Progress(committed=5, end=9)}, waits_for_faust) is None
     clock.now += 31
-    stalled = watch.stalled({0: Progress(committed=5, end=12)})
+    stalled = watch.stalled({0: Progress(committed=5, end=12)}, waits_for_faust)
     assert stalled == "partition 0 is committed up to 5 for 31 s, 7 messages behind"
 
 
@@ -59,15 +63,30 @@ def test_commits_that_move_or_have_nothing_left_are_no_stall() -> None:
     clock = Clock()
     watch = CommitWatch(clock, limit_seconds=30)
     for committed in (5, 6):
-        assert watch.stalled({0: Progress(committed, end=9), 1: Progress(4, 4)}) is None
+        assert watch.stalled({0: Progress(committed, end=9), 1: Progress(4, 4)}, waits_for_faust) is None
         clock.now += 31
-    assert watch.stalled({0: Progress(9, 9), 1: Progress(4, 4)}) is None
+    assert watch.stalled({0: Progress(9, 9), 1: Progress(4, 4)}, waits_for_faust) is None
 
 
 def test_a_pause_with_a_known_reason_does_not_count() -> None:
     clock = Clock()
     watch = CommitWatch(clock, limit_seconds=30)
-    watch.stalled({0: Progress(5, 9)})
+    watch.stalled({0: Progress(5, 9)}, waits_for_faust)
     clock.now += 31
     watch.reset()
-    assert watch.stalled({0: Progress(5, 9)}) is None
+    assert watch.stalled({0: Progress(5, 9)}, waits_for_faust) is None
+
+
+def test_commits_that_wait_for_a_slow_flush_are_no_stall_until_it_is_acknowledged() -> None:
+    clock = Clock()
+    watch = CommitWatch(clock, limit_seconds=30)
+    acknowledged = 5
+
+    def waits_for_flush(_partition: int, offset: int) -> bool:
+        return acknowledged <= offset < 9
+
+    for _ in range(5):
+        assert watch.stalled({0: Progress(5, 9)}, waits_for_flush) is None
+        clock.now += 31
+    acknowledged = 9
+    assert watch.stalled({0: Progress(5, 9)}, waits_for_flush) is not None

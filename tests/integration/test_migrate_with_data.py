@@ -1,0 +1,208 @@
+"""Migrations of databases that hold data: from every version, interrupted after every statement, several at a time.
+
+The oracle is a database that had the newest version from the beginning and was given the same messages.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import clickhouse_connect
+import pytest
+
+from infra.clickhouse import migrate as migrating
+from infra.clickhouse.migrate import migrate
+from processors.cache import UserCache
+from processors.envelopes import Message
+from processors.flush import Flusher
+from processors.retention import GRACE_DAYS, close_days
+from processors.settings import ProcessorSettings
+from processors.sink import Sink
+from schemas.sql import Migration, migrations
+from tests.events import erasure, message, sent
+from tests.servers import ClickHouseAddress
+
+ALL = migrations()
+RETENTION_DAYS = ProcessorSettings().retention_days
+TABLES = ("events_data", "sessions_data", "totals_data", "erasures_data")
+"""What processors insert into; the first migration makes them."""
+VIEWS = 2
+"""The migration that made views, without which no processor can work."""
+RECENT_SESSIONS = 4
+"""The migration that brought a table which processors delete from."""
+
+Rows = list[tuple[object, ...]]
+
+
+class Database:
+    """A database of its own, whatever its version, and the processors of that version."""
+
+    def __init__(self, clickhouse: ClickHouseAddress) -> None:
+        self._clickhouse = clickhouse
+        self.settings = ProcessorSettings(**clickhouse.settings(f"test_{uuid.uuid4().hex[:12]}"))
+
+    def rows(self, query: str) -> Rows:
+        name = self.settings.clickhouse_database
+        with clickhouse_connect.get_client(**self._clickhouse.client_options, database=name) as client:
+            return [tuple(row) for row in client.query(query).result_rows]
+
+    def run(self, statements: Sequence[str]) -> None:
+        name = self.settings.clickhouse_database
+        with clickhouse_connect.get_client(**self._clickhouse.client_options, database=name) as client:
+            for statement in statements:
+                client.command(statement)
+
+    def drop(self) -> None:
+        with clickhouse_connect.get_client(**self._clickhouse.client_options) as client:
+            client.command(f"DROP DATABASE IF EXISTS {self.settings.clickhouse_database} SYNC")
+
+    def process(self, messages: Sequence[Message], version: int, clock: datetime) -> None:
+        """What a processor that has just been started makes of the messages."""
+        sink = _SinkOfThatTime(self.settings, version)
+        flusher = Flusher(self.settings, sink, lambda _: pytest.fail("poison"), lambda: clock)
+        try:
+            flusher.flush(messages, {0: UserCache()})
+            close_days(sink, clock, RETENTION_DAYS)
+        finally:
+            sink.close()
+
+    def everything_shown(self) -> dict[str, Rows]:
+        """The rows of every view."""
+        views = self.rows("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
+        return {str(view): self.rows(f"SELECT * FROM {view} ORDER BY ALL") for (view,) in views}
+
+
+class _SinkOfThatTime(Sink):
+    def __init__(self, settings: ProcessorSettings, version: int) -> None:
+        super().__init__(settings)
+        self._version = version
+
+    def command(self, name: str, **values: str | int) -> None:
+        """Leaves out what a processor of an older version did not know of."""
+        if name != "erase_recent_sessions" or self._version >= RECENT_SESSIONS:
+            super().command(name, **values)
+
+
+@pytest.fixture
+def old(clickhouse: ClickHouseAddress) -> Iterator[Database]:
+    """The database that is to be migrated."""
+    database = Database(clickhouse)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def fresh(clickhouse: ClickHouseAddress) -> Iterator[Database]:
+    """One that has the newest version."""
+    database = Database(clickhouse)
+    migrate(database.settings)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def filled(clickhouse: ClickHouseAddress) -> Iterator[Database]:
+    """The same, and it holds data."""
+    database = Database(clickhouse)
+    migrate(database.settings)
+    Traffic().before(database, len(ALL))
+    yield database
+    database.drop()
+
+
+def copy_rows(source: Database, target: Database) -> None:
+    """Gives one database what processors have inserted into another."""
+    name = source.settings.clickhouse_database
+    target.run([f"INSERT INTO {table} SELECT * FROM {name}.{table}" for table in TABLES])
+
+
+def migrate_to(version: int, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating, "migrations", lambda: ALL[:version])
+        migrate(database.settings)
+
+
+class Traffic:
+    """Messages of sessions new and old, of one erased user, of a day that is closed, with repetitions."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+        days = 60 * 24
+        self._recent = [sent(minutes_ago=minutes) for minutes in (3, 90, 3 * days, 20 * days)]
+        maestro = sent(minutes_ago=4, action="maestro_selected", category="maestro", label="archimede")
+        self._session = [sent(maestro.user, session=maestro.session, minutes_ago=minutes) for minutes in (2, 7, 6)]
+        self._gone = [sent(minutes_ago=5), sent(minutes_ago=8 * days)]
+        self._old = sent(minutes_ago=(RETENTION_DAYS + GRACE_DAYS + 2) * days)
+        self._before = [message([event], offset) for offset, event in enumerate([*self._recent, *self._gone], 1)]
+        self._before += [message([maestro, *self._session[:2], maestro], 10)]
+        self._before += [erasure(self._gone[0].user, 11), message([sent(self._gone[0].user, minutes_ago=1)], 12)]
+        self._after = [message(self._session[1:], 20), erasure(self._gone[1].user, 21), message([sent()], 22)]
+
+    def before(self, database: Database, version: int) -> None:
+        while_it_was_young = self.now - timedelta(days=GRACE_DAYS + 3)
+        database.process([message([self._old], 0)], version, while_it_was_young)
+        for _ in range(2):  # a second owner for a moment, which repeats all of it
+            database.process(self._before, version, self.now)
+
+    def after(self, database: Database, version: int) -> None:
+        database.process(self._after, version, self.now)
+
+
+@pytest.mark.parametrize("version", range(VIEWS, len(ALL)))
+def test_what_processors_of_any_version_stored_is_shown_by_the_newest(
+    fresh: Database, old: Database, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = Traffic()
+    migrate_to(version, old, monkeypatch)
+    traffic.before(fresh, len(ALL))
+    traffic.before(old, version)
+    assert migrate(old.settings) == ALL[version:]
+    traffic.after(fresh, len(ALL))
+    traffic.after(old, len(ALL))
+    shown = fresh.everything_shown()
+    assert old.everything_shown() == shown
+    assert len(shown["events"]) == 10
+    assert shown["lifetime"][0][2] == 13, "the erased and the expired events count since the beginning"
+
+
+INTERRUPTIONS = [
+    pytest.param(migration, done, id=f"{migration.name}-{done}")
+    for migration in ALL
+    for done in range(1, len(migration.statements) + 1)
+]
+
+
+@pytest.mark.parametrize(("migration", "done"), INTERRUPTIONS)
+def test_a_migration_that_died_after_any_statement_is_run_again(
+    filled: Database, old: Database, migration: Migration, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate_to(migration.version - 1, old, monkeypatch)
+    if migration.version > 1:
+        copy_rows(filled, old)
+    old.run(migration.statements[:done])
+    if migration.version > 1:
+        copy_rows(filled, old)  # the processors go on meanwhile, with what had been stored already
+    assert migrate(old.settings) == ALL[migration.version - 1 :]
+    if migration.version == 1:
+        copy_rows(filled, old)
+    assert old.everything_shown() == filled.everything_shown()
+
+
+@pytest.mark.parametrize("version", [0, 1, RECENT_SESSIONS - 1])
+def test_several_that_migrate_at_the_same_time_do_it_once(
+    filled: Database, old: Database, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if version:
+        migrate_to(version, old, monkeypatch)
+        copy_rows(filled, old)
+    with ThreadPoolExecutor(4) as machines:
+        for done in [machines.submit(migrate, old.settings) for _ in range(4)]:
+            done.result()
+    if not version:
+        copy_rows(filled, old)
+    assert old.everything_shown() == filled.everything_shown()
+    assert old.rows("SELECT version FROM schema_migrations FINAL ORDER BY version") == [(each.version,) for each in ALL]
+    assert migrate(old.settings) == []
