@@ -1,0 +1,176 @@
+"""Erasures that race with events of the same user, with another owner's erasures, and with days that are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from exporter.queries import Reader
+from infra.clickhouse.migrate import migrate
+from processors.retention import close_days
+from processors.settings import ProcessorSettings
+from processors.sink import Sink
+from tests.events import Sent, erasure, expected_sessions, message, sent
+from tests.faults.owners import IDLE, Owner, Ownership, no_stops, stop_owners_at_steps
+from tests.integration.test_flush import Processor, count, lifetime, sessions
+from tests.servers import ClickHouseAddress
+
+RETENTION_DAYS = 3
+
+
+@pytest.fixture
+def settings(clickhouse: ClickHouseAddress, database: str) -> ProcessorSettings:
+    settings = ProcessorSettings(**clickhouse.settings(database), retention_days=RETENTION_DAYS)
+    migrate(settings)
+    return settings
+
+
+@pytest.fixture
+def client(clickhouse: ClickHouseAddress, database: str, settings: ProcessorSettings) -> Iterator[Client]:
+    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
+        yield client
+
+
+@pytest.fixture
+def processor(settings: ProcessorSettings) -> Iterator[Processor]:
+    processor = Processor(settings)
+    yield processor
+    processor.sink.close()
+
+
+StartSleeper = Callable[[], Owner]
+
+
+@pytest.fixture
+def start_sleeper(settings: ProcessorSettings) -> Iterator[StartSleeper]:
+    """Starts owners that stop at every step and statement."""
+    sink, owners = Sink(settings), list[Owner]()
+
+    def start() -> Owner:
+        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC), lambda ownership, offset: None)
+        owners.append(owner)
+        return owner
+
+    stop_owners_at_steps()
+    yield start
+    for owner in owners:
+        owner.end()
+    no_stops()
+    sink.close()
+
+
+def of_one_user(minutes: tuple[float, ...] = (30, 29)) -> list[Sent]:
+    first = sent(minutes_ago=minutes[0])
+    return [first, *(sent(first.user, session=first.session, minutes_ago=m) for m in minutes[1:])]
+
+
+STOPS_OF_AN_ERASURE = [
+    "stored_events",
+    "erasures",
+    "erasure-read",
+    "last_closed_day",
+    "erase_totals",
+    "erasure-summed",
+    "erase_mark",
+    "erasure-marked",
+    "erase_events",
+    "erased-events",
+    "erase_sessions",
+    "erased-sessions",
+    "erase_recent_sessions",
+]
+
+
+@pytest.mark.parametrize("stop", STOPS_OF_AN_ERASURE)
+def test_a_sleeper_in_an_erasure_takes_nothing_of_what_the_user_sent_after_it(
+    processor: Processor, start_sleeper: StartSleeper, client: Client, stop: str
+) -> None:
+    gone = of_one_user()
+    user = gone[0].user
+    after = of_one_user((20, 19, 18))
+    after = [sent(user, each.event, each.session, each.minutes_ago) for each in after]
+    processor.flush(message(gone, 1))
+    sleeper = start_sleeper()
+    sleeper.resume(lambda owner: owner.flush(Ownership(0, 2), [[erasure(user, 2)]]))
+    sleeper.run_until(stop)
+    processor.flush(erasure(user, 2), message(after, 3))
+    expected = lifetime(client)
+    assert expected == (2, 180_000, 5)
+    sleeper.run_until(IDLE)
+    assert sessions(client) == expected_sessions(after)
+    assert count(client, "events") == 3
+    assert lifetime(client) == expected
+
+
+@pytest.mark.parametrize("stop", ["stored_events", "erasures", "users-read", "insert_events", "insert_sessions"])
+def test_a_sleeper_with_a_message_from_before_an_erasure_brings_nothing_back(
+    processor: Processor, start_sleeper: StartSleeper, client: Client, stop: str
+) -> None:
+    gone = of_one_user()
+    user = gone[0].user
+    after = sent(user, minutes_ago=2)
+    sleeper = start_sleeper()
+    sleeper.resume(lambda owner: owner.flush(Ownership(0, 1), [[message(gone, 1)]]))
+    sleeper.run_until(stop)
+    processor.flush(message(gone, 1), erasure(user, 2), message([after], 3))
+    expected = lifetime(client)
+    sleeper.run_until(IDLE)
+    assert sessions(client) == expected_sessions([after])
+    assert count(client, "events") == 1
+    assert lifetime(client) == expected == (2, 60_000, 3)
+
+
+def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
+    processor: Processor, start_sleeper: StartSleeper, client: Client
+) -> None:
+    gone = of_one_user()
+    user = gone[0].user
+    sleeper = start_sleeper()
+    sleeper.resume(lambda owner: owner.flush(Ownership(0, 1), [[message(gone, 1)]]))
+    sleeper.run_until("insert_events")
+    processor.flush(message(gone, 1), erasure(user, 2))
+    sleeper.run_until(IDLE)
+    tables = ("events_data", "sessions_data", "recent_sessions_data")
+    assert [count(client, table) for table in tables] == [2, 1, 1]
+    close_days(processor.sink, datetime.now(UTC), RETENTION_DAYS)
+    assert [count(client, table) for table in tables] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("stop", STOPS_OF_AN_ERASURE)
+def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_once(
+    processor: Processor, start_sleeper: StartSleeper, client: Client, stop: str
+) -> None:
+    recent = of_one_user()
+    user = recent[0].user
+    old = [sent(user, each.event, each.session, 60 * 24 * 2 + each.minutes_ago) for each in of_one_user((3, 2, 1))]
+    processor.flush(message(recent, 1), message(old, 2), message([sent(minutes_ago=60 * 24 * 2)], 3))
+    expected = lifetime(client)
+    sleeper = start_sleeper()
+    sleeper.resume(lambda owner: owner.flush(Ownership(0, 4), [[erasure(user, 4)]]))
+    sleeper.run_until(stop)
+    close_days(processor.sink, old[-1].at + timedelta(days=RETENTION_DAYS + 3), RETENTION_DAYS)
+    assert lifetime(client) == expected
+    sleeper.run_until(IDLE)
+    assert lifetime(client) == expected
+    assert count(client, "users") == 0
+
+
+async def test_erased_means_gone_from_the_exporters_statistics_and_the_cache_and_the_sums_stay(
+    processor: Processor, settings: ProcessorSettings, client: Client
+) -> None:
+    gone = of_one_user()
+    user = gone[0].user
+    processor.flush(message(gone, 1))
+    before = lifetime(client)
+    reader = Reader(settings, timeout=10)
+    parameters: dict[str, int | str] = {"first_user": user, "last_user": user, "from_ms": 0, "to_ms": 4_000_000_000_000}
+    assert await reader.rows("stats_sessions", parameters) and await reader.rows("stats_events", parameters)
+    processor.flush(erasure(user, 2))
+    assert not await reader.rows("stats_sessions", parameters) and not await reader.rows("stats_events", parameters)
+    await reader.close()
+    assert processor.caches[0].missing([user]) == {user}
+    assert lifetime(client) == before
