@@ -25,8 +25,8 @@ from tests.faults.traffic import Traffic, message, moment
 from tests.oracle.log import Entry
 
 PARTITIONS = 2
-GRACE_HOURS = 47
-"""How long a message may wait: the days of its events are closed two days after they left retention."""
+GRACE_HOURS = 23
+"""How long a message may wait: a day is closed two days after it left retention, and a session may last for one."""
 
 
 class Broken(AssertionError):

@@ -5,42 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from exporter.queries import Reader
-from infra.clickhouse.migrate import migrate
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from tests.events import Sent, erasure, expected_sessions, message, sent
 from tests.faults.owners import IDLE, Owner, Ownership, no_stops, stop_owners_at_steps
 from tests.integration.test_flush import Processor, count, lifetime, sessions
-from tests.servers import ClickHouseAddress
-
-RETENTION_DAYS = 3
-
-
-@pytest.fixture
-def settings(clickhouse: ClickHouseAddress, database: str) -> ProcessorSettings:
-    settings = ProcessorSettings(**clickhouse.settings(database), retention_days=RETENTION_DAYS)
-    migrate(settings)
-    return settings
-
-
-@pytest.fixture
-def client(clickhouse: ClickHouseAddress, database: str, settings: ProcessorSettings) -> Iterator[Client]:
-    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
-        yield client
-
-
-@pytest.fixture
-def processor(settings: ProcessorSettings) -> Iterator[Processor]:
-    processor = Processor(settings)
-    yield processor
-    processor.sink.close()
-
 
 StartSleeper = Callable[[], Owner]
 
@@ -125,7 +99,7 @@ def test_a_sleeper_with_a_message_from_before_an_erasure_brings_nothing_back(
 
 
 def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
-    processor: Processor, start_sleeper: StartSleeper, client: Client
+    processor: Processor, settings: ProcessorSettings, start_sleeper: StartSleeper, client: Client
 ) -> None:
     gone = of_one_user()
     user = gone[0].user
@@ -136,13 +110,13 @@ def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
     sleeper.run_until(IDLE)
     tables = ("events_data", "sessions_data", "recent_sessions_data")
     assert [count(client, table) for table in tables] == [2, 1, 1]
-    close_days(processor.sink, datetime.now(UTC), RETENTION_DAYS)
+    close_days(processor.sink, datetime.now(UTC), settings.retention_days)
     assert [count(client, table) for table in tables] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("stop", STOPS_OF_AN_ERASURE)
 def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_once(
-    processor: Processor, start_sleeper: StartSleeper, client: Client, stop: str
+    processor: Processor, settings: ProcessorSettings, start_sleeper: StartSleeper, client: Client, stop: str
 ) -> None:
     recent = of_one_user()
     user = recent[0].user
@@ -152,7 +126,7 @@ def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_on
     sleeper = start_sleeper()
     sleeper.resume(lambda owner: owner.flush(Ownership(0, 4), [[erasure(user, 4)]]))
     sleeper.run_until(stop)
-    close_days(processor.sink, old[-1].at + timedelta(days=RETENTION_DAYS + 3), RETENTION_DAYS)
+    close_days(processor.sink, old[-1].at + timedelta(days=settings.retention_days + 3), settings.retention_days)
     assert lifetime(client) == expected
     sleeper.run_until(IDLE)
     assert lifetime(client) == expected

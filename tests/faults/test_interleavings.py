@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from infra.clickhouse.migrate import migrate
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from tests.faults.interleavings import Explorer, Faults
 from tests.faults.views import empty_every_table
-from tests.servers import ClickHouseAddress
 
 SEED = int(os.environ.get("CONVERGIO_TEST_SEED", "1"))
 SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "15"))
-STEPS = 250
-
-
-@pytest.fixture
-def settings(clickhouse: ClickHouseAddress, database: str) -> ProcessorSettings:
-    settings = ProcessorSettings(**clickhouse.settings(database), retention_days=3)
-    migrate(settings)
-    return settings
-
-
-@pytest.fixture
-def client(clickhouse: ClickHouseAddress, database: str, settings: ProcessorSettings) -> Iterator[Client]:
-    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
-        yield client
+STEPS = 200
 
 
 @pytest.mark.timeout(7200)
