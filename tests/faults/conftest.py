@@ -1,7 +1,8 @@
-"""One processor's settings, a freshly started processor and a reader, on a database of the test's own."""
+"""One processor's settings, a freshly started processor and a reader, on a database that is empty for each test."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import clickhouse_connect
@@ -10,26 +11,32 @@ from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse.migrate import migrate
 from processors.settings import ProcessorSettings
+from tests.faults.views import empty_every_table
 from tests.integration.test_flush import Processor
 from tests.servers import ClickHouseAddress
 
 
-@pytest.fixture
-def settings(clickhouse: ClickHouseAddress, database: str) -> ProcessorSettings:
+@pytest.fixture(scope="module")
+def settings(clickhouse: ClickHouseAddress) -> Iterator[ProcessorSettings]:
     """A retention of one day: few day partitions, and days that are soon closed."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
     settings = ProcessorSettings(**clickhouse.settings(database), retention_days=1)
     migrate(settings)
-    return settings
+    yield settings
+    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
+        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
 @pytest.fixture
-def client(clickhouse: ClickHouseAddress, database: str, settings: ProcessorSettings) -> Iterator[Client]:
+def client(clickhouse: ClickHouseAddress, settings: ProcessorSettings) -> Iterator[Client]:
+    database = settings.clickhouse_database
     with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
+        empty_every_table(client)
         yield client
 
 
 @pytest.fixture
-def processor(settings: ProcessorSettings) -> Iterator[Processor]:
+def processor(settings: ProcessorSettings, client: Client) -> Iterator[Processor]:
     processor = Processor(settings)
     yield processor
     processor.sink.close()

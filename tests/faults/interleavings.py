@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -19,18 +20,38 @@ from clickhouse_connect.driver.client import Client
 
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
-from tests.faults.owners import IDLE, Crashed, Owner, Ownership, Work, no_stops, stop_owners_at_steps
+from tests.faults.group import Group
+from tests.faults.owners import IDLE, Owner, Work, no_stops, stop_owners_at_steps
 from tests.faults.promises import Promises
-from tests.faults.traffic import Traffic, message, moment
-from tests.oracle.log import Entry
+from tests.faults.traffic import Traffic, moment
 
 PARTITIONS = 2
-GRACE_HOURS = 23
-"""How long a message may wait: a day is closed two days after it left retention, and a session may last for one."""
+MOMENTS = {
+    "stored_events",
+    "erasures",
+    "insert_events",
+    "insert_sessions",
+    "erase_totals",
+    "erase_mark",
+    "erase_events",
+}
+"""The statements before which an owner most often falls asleep and loses its partition."""
+HOUR_MS = 3_600_000
+LONGEST_WAIT_HOURS = 23
+"""A day is closed two days after it left retention: a message may wait for one, and a session may last for one."""
 
 
 class Broken(AssertionError):
     """The promise is broken; the message holds the seed and the schedule."""
+
+
+class Fate(StrEnum):
+    """What becomes of a statement."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNHEARD = "done with the answer lost"
+    DELAYED = "reported as failed and done later"
 
 
 @dataclass
@@ -62,19 +83,14 @@ class Explorer:
         self._draw = random.Random(seed)
         self._settings = settings
         self._sink = sink
-        self._client = client
         self._faults = faults
         self._now_ms = start_ms
         self._traffic = Traffic(self._draw, PARTITIONS, settings.retention_days)
-        self._log: dict[int, list[Entry]] = {partition: [] for partition in range(PARTITIONS)}
-        self._sent_ms: dict[int, list[int]] = {partition: [] for partition in range(PARTITIONS)}
-        self._committed = dict.fromkeys(range(PARTITIONS), 0)
+        self._group = Group(PARTITIONS, self._draw)
         self._owners: list[Owner] = []
         self._asleep: dict[Owner, int] = {}
-        self._holding: dict[Owner, list[Ownership]] = {}
-        self._current: dict[int, Ownership] = {}
         self._delayed: list[Delayed] = []
-        self._promises = Promises(client, self._log, settings.retention_days)
+        self._promises = Promises(client, self._group.log, settings.retention_days)
         self._names = 0
 
     def run(self, steps: int) -> None:
@@ -112,41 +128,46 @@ class Explorer:
 
     def _step(self) -> None:
         awake = [owner for owner in self._owners if owner not in self._asleep]
-        if awake:
-            self._advance(self._draw.choice(awake), faults=True)
+        if not awake:
+            return
+        owner = self._draw.choice(awake)
+        ours = self._group.partitions_of(owner)
+        if ours and owner.stop and owner.stop.name in MOMENTS and self._draw.random() < 0.15:
+            self._lose(self._draw.choice(ours), owner)
+        else:
+            self._advance(owner, faults=True)
 
     def _append(self) -> None:
         partition = self._draw.randrange(PARTITIONS)
         entry = self._traffic.entry(partition, self._now_ms)
-        self._note(f"message {partition}/{len(self._log[partition])}: {self._traffic.told(entry)}")
-        self._log[partition].append(entry)
-        self._sent_ms[partition].append(self._now_ms)
+        offset = self._group.append(partition, entry, self._now_ms)
+        self._note(f"message {partition}/{offset}: {self._traffic.told(entry)}")
 
     def _crash(self) -> None:
         owner = self._draw.choice(self._owners)
         self._count("crashes")
         self._note(f"{owner.name} dies at {self._place(owner)}")
-        owner.resume(error=Crashed())
+        owner.end()
         self._owners.remove(owner)
         self._asleep.pop(owner, None)
-        self._holding.pop(owner)
+        orphans = self._group.leave(owner)
         self._start_owner()
-        for partition, ownership in list(self._current.items()):
-            if not any(ownership in held for held in self._holding.values()):
-                self._give(partition, self._draw.choice(self._owners))
+        for partition in orphans:
+            self._give(partition, self._draw.choice(self._owners))
 
     def _move(self) -> None:
         """A partition goes to another owner, or comes back to the same; the old one may be in the middle of it."""
         partition = self._draw.randrange(PARTITIONS)
-        lost = self._current[partition]
-        owner = next(owner for owner, held in self._holding.items() if lost in held)
-        lost.readable = self._draw.randint(lost.position, len(self._log[partition]))
+        self._lose(partition, self._group.holder(partition))
+
+    def _lose(self, partition: int, owner: Owner) -> None:
         if owner.stop is not None and owner.stop.name != IDLE:
             self._count("partitions lost in the middle of work")
             if self._draw.random() < 0.7:
                 self._asleep[owner] = self._draw.randint(5, 150)
                 self._count("sleeps past ownership")
-        self._give(partition, self._draw.choice(self._owners))
+        others = [other for other in self._owners if other is not owner]
+        self._give(partition, self._draw.choice([owner, *others, *others, *others]))
 
     def _sleep(self) -> None:
         owner = self._draw.choice(self._owners)
@@ -161,14 +182,13 @@ class Explorer:
             self._promises.expect_any_moment()
 
     def _tick(self) -> None:
-        if self._caught_up():
+        since_ms = self._group.waiting_since()
+        if since_ms is None:
             hours = self._draw.choice([0.1, 1, 7, 24, 30, 48, 80, 24 * 8])
         else:
-            # A day is closed only when its events had two days to be processed.
-            oldest = min(self._sent_ms[p][self._committed[p]] for p in self._log if self._behind(p))
-            hours = min(self._draw.choice([0.1, 1, 7, 24]), (oldest - self._now_ms) / 3_600_000 + GRACE_HOURS)
+            hours = min(self._draw.choice([0.1, 1, 7, 24]), (since_ms - self._now_ms) / HOUR_MS + LONGEST_WAIT_HOURS)
         if hours > 0:
-            self._now_ms += round(hours * 3_600_000)
+            self._now_ms += round(hours * HOUR_MS)
             self._note(f"the clock shows {moment(self._now_ms):%m-%d %H:%M}")
 
     def _days(self) -> None:
@@ -197,65 +217,43 @@ class Explorer:
         return True
 
     def _state(self, owner: Owner, name: str, statement: Callable[[], Any], writes: bool, faults: bool) -> None:
-        fate = (
-            self._draw.choices(["done", "refused", "done unheard", "delayed"], [88, 4, 4, 4])[0] if faults else "done"
-        )
-        if fate == "delayed" and not writes:
-            fate = "refused"
-        self._note(f"{owner.name}: {name}" + ("" if fate == "done" else f" ({fate})"))
+        fates = [Fate.DONE, Fate.FAILED, Fate.UNHEARD, Fate.DELAYED if writes else Fate.FAILED]
+        fate = self._draw.choices(fates, [88, 4, 4, 4])[0] if faults else Fate.DONE
+        self._note(f"{owner.name}: {name}" + ("" if fate is Fate.DONE else f" ({fate})"))
         answer = None
-        if fate in ("done", "done unheard"):
+        if fate in (Fate.DONE, Fate.UNHEARD):
             answer = statement()
             if writes:
                 self._promises.expect_any_moment()
-        elif fate == "delayed":
+        elif fate is Fate.DELAYED:
             self._delayed.append(Delayed(f"{owner.name}: {name}", statement))
-        if fate == "done":
+        if fate is Fate.DONE:
             owner.resume(answer)
         else:
-            self._count({"refused": "failures", "done unheard": "lost answers", "delayed": "delayed statements"}[fate])
+            self._count(f"statements {fate}")
             owner.resume(error=SinkUnavailable(fate))
 
     def _work_of(self, owner: Owner) -> Work | None:
-        for ownership in list(self._holding[owner]):
-            partition = ownership.partition
-            end = len(self._log[partition]) if ownership.readable is None else ownership.readable
-            waiting = range(ownership.position, end)
-            if not waiting:
-                if ownership.readable is not None:
-                    self._holding[owner].remove(ownership)
-                continue
-            messages = [
-                message(self._log[partition][offset], partition, offset, self._sent_ms[partition][offset])
-                for offset in waiting
-            ]
-            cuts = [self._draw.randint(1, 4), self._draw.choice([0, self._draw.randint(1, 4)])]
-            blocks = [messages[: cuts[0]], messages[cuts[0] : sum(cuts)]]
-            taken = [block for block in blocks if block]
-            self._note(
-                f"{owner.name} takes {' and '.join(f'{b[0].partition}/{b[0].offset}-{b[-1].offset}' for b in taken)}"
-            )
-            if self._draw.random() < 0.3:
-                ownership.cache.shrink(self._draw.randint(0, 3))
-            return partial(Owner.flush, ownership=ownership, blocks=taken)
-        return None
-
-    def _acknowledge(self, ownership: Ownership, offset: int) -> None:
-        ownership.position = offset
-        # A commit of who has lost the partition is refused; one of the owner may come too late.
-        if ownership.readable is None and self._draw.random() < 0.8:
-            self._committed[ownership.partition] = offset
+        taken = self._group.take(owner)
+        if taken is None:
+            return None
+        ownership, blocks = taken
+        spans = " and ".join(f"{block[0].offset}-{block[-1].offset}" for block in blocks)
+        self._note(f"{owner.name} takes {spans} of {ownership.partition}")
+        if self._draw.random() < 0.3:
+            ownership.cache.shrink(self._draw.randint(0, 3))
+        return partial(Owner.flush, ownership=ownership, blocks=blocks)
 
     def _start_owner(self) -> None:
         self._names += 1
-        owner = Owner(f"P{self._names}", self._settings, self._sink, lambda: moment(self._now_ms), self._acknowledge)
+        clock, acknowledge = lambda: moment(self._now_ms), self._group.acknowledge
+        owner = Owner(f"P{self._names}", self._settings, self._sink, clock, acknowledge)
         self._owners.append(owner)
-        self._holding[owner] = []
+        self._group.join(owner)
 
     def _give(self, partition: int, owner: Owner) -> None:
-        ownership = self._current[partition] = Ownership(partition, self._committed[partition])
-        self._holding[owner].append(ownership)
-        self._note(f"{owner.name} owns {partition} from {ownership.position}")
+        offset = self._group.give(partition, owner)
+        self._note(f"{owner.name} owns {partition} from {offset}")
 
     # The end.
 
@@ -275,12 +273,6 @@ class Explorer:
         owner.resume(Owner.close_days)
         while owner.stop is not None and owner.stop.name != IDLE:
             self._advance(owner, faults=False)
-
-    def _behind(self, partition: int) -> bool:
-        return self._committed[partition] < len(self._log[partition])
-
-    def _caught_up(self) -> bool:
-        return not any(self._behind(partition) for partition in self._log)
 
     def _broken(self, error: Exception) -> Broken:
         steps = "\n".join(f"  {number:4} {line}" for number, line in enumerate(self.trace))

@@ -16,7 +16,7 @@ from tests.faults.views import empty_every_table
 
 SEED = int(os.environ.get("CONVERGIO_TEST_SEED", "1"))
 SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "15"))
-STEPS = 200
+STEPS = 150
 
 
 @pytest.mark.timeout(7200)
@@ -24,7 +24,8 @@ def test_every_interleaving_ends_in_what_the_log_says(
     settings: ProcessorSettings, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink, faults = Sink(settings), Faults()
-    start_ms = int(datetime.now(UTC).timestamp() * 1000)
+    # Noon of today, so that a seed gives the same schedule at any hour.
+    start_ms = int(datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
     for seed in range(SEED, SEED + SCHEDULES):
         empty_every_table(client)
         Explorer(seed, settings, sink, client, faults, start_ms).run(STEPS)

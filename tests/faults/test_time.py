@@ -34,7 +34,7 @@ MINUTE_MS = 60_000
 RETENTION_DAYS = 60
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(settings: ProcessorSettings) -> ProcessorSettings:
     """A retention in which an event can be late by days."""
     return settings.model_copy(update={"retention_days": RETENTION_DAYS})
