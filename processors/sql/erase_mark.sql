@@ -3,4 +3,5 @@
 INSERT INTO erasures_data (kafka_partition, kafka_offset, user_id, epoch, closed_day, erased_at)
 SELECT {partition}, {offset}, '{user}', {epoch}, '{closed}', now64(3)
 WHERE (SELECT max(closed_day) FROM totals_data) = '{closed}'
-    AND ({partition}, {offset}) NOT IN (SELECT kafka_partition, kafka_offset FROM erasures_data)
+    AND ({partition}, {offset}) NOT IN
+        (SELECT kafka_partition, kafka_offset FROM erasures_data WHERE user_id = '{user}')

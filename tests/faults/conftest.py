@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import clickhouse_connect
 import pytest
@@ -11,6 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse.migrate import migrate
 from processors.settings import ProcessorSettings
+from processors.sink import Sink
+from tests.faults.owners import Owner, StartSleeper, no_stops, stop_owners_at_steps
 from tests.faults.views import empty_every_table
 from tests.integration.test_flush import Processor
 from tests.servers import ClickHouseAddress
@@ -40,3 +43,21 @@ def processor(settings: ProcessorSettings, client: Client) -> Iterator[Processor
     processor = Processor(settings)
     yield processor
     processor.sink.close()
+
+
+@pytest.fixture
+def start_sleeper(settings: ProcessorSettings, client: Client) -> Iterator[StartSleeper]:
+    """Starts owners that stop at every step and statement."""
+    sink, owners = Sink(settings), list[Owner]()
+
+    def start() -> Owner:
+        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC), lambda ownership, offset: None)
+        owners.append(owner)
+        return owner
+
+    stop_owners_at_steps()
+    yield start
+    for owner in owners:
+        owner.end()
+    no_stops()
+    sink.close()

@@ -36,6 +36,7 @@ MOMENTS = {
     "erase_events",
 }
 """The statements before which an owner most often falls asleep and loses its partition."""
+MESSAGES_AT_FIRST = 16
 HOUR_MS = 3_600_000
 LONGEST_WAIT_HOURS = 23
 """A day is closed two days after it left retention: a message may wait for one, and a session may last for one."""
@@ -101,6 +102,8 @@ class Explorer:
                 self._start_owner()
             for partition in range(PARTITIONS):
                 self._give(partition, self._owners[partition])
+            for _ in range(MESSAGES_AT_FIRST):
+                self._append()
             for _ in range(steps):
                 self._choose()
             self._finish()
@@ -122,7 +125,7 @@ class Explorer:
             self._asleep[owner] -= 1
         action = self._draw.choices(
             [self._step, self._append, self._crash, self._move, self._sleep, self._land, self._tick, self._days],
-            [70, 14, 2, 2, 2, 4, 3, 2],
+            [78, 6, 2, 2, 2, 4, 3, 2],
         )[0]
         action()
 
@@ -164,7 +167,7 @@ class Explorer:
         if owner.stop is not None and owner.stop.name != IDLE:
             self._count("partitions lost in the middle of work")
             if self._draw.random() < 0.7:
-                self._asleep[owner] = self._draw.randint(5, 150)
+                self._asleep[owner] = self._draw.randint(20, 120)
                 self._count("sleeps past ownership")
         others = [other for other in self._owners if other is not owner]
         self._give(partition, self._draw.choice([owner, *others, *others, *others]))

@@ -215,6 +215,10 @@ class ScheduledSink(Sink):
         self._ask(f"drop {partition}", lambda: self._real.drop_partition(partition), True)
 
 
+StartSleeper = Callable[[], Owner]
+"""Starts an owner that a test leads from stop to stop."""
+
+
 class _Running(threading.local):
     owner: Owner | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,30 +10,9 @@ from clickhouse_connect.driver.client import Client
 from exporter.queries import Reader
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
-from processors.sink import Sink
 from tests.events import Sent, erasure, expected_sessions, message, sent
-from tests.faults.owners import IDLE, Owner, Ownership, no_stops, stop_owners_at_steps
+from tests.faults.owners import IDLE, Ownership, StartSleeper
 from tests.integration.test_flush import Processor, count, lifetime, sessions
-
-StartSleeper = Callable[[], Owner]
-
-
-@pytest.fixture
-def start_sleeper(settings: ProcessorSettings) -> Iterator[StartSleeper]:
-    """Starts owners that stop at every step and statement."""
-    sink, owners = Sink(settings), list[Owner]()
-
-    def start() -> Owner:
-        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC), lambda ownership, offset: None)
-        owners.append(owner)
-        return owner
-
-    stop_owners_at_steps()
-    yield start
-    for owner in owners:
-        owner.end()
-    no_stops()
-    sink.close()
 
 
 def of_one_user(minutes: tuple[float, ...] = (30, 29)) -> list[Sent]:
@@ -51,6 +29,7 @@ STOPS_OF_AN_ERASURE = [
     "erasure-summed",
     "erase_mark",
     "erasure-marked",
+    "rows_to_erase",
     "erase_events",
     "erased-events",
     "erase_sessions",
@@ -115,6 +94,24 @@ def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
 
 
 @pytest.mark.parametrize("stop", STOPS_OF_AN_ERASURE)
+def test_a_crash_anywhere_in_an_erasure_is_mended_by_redelivery(
+    settings: ProcessorSettings, start_sleeper: StartSleeper, client: Client, stop: str
+) -> None:
+    gone = of_one_user()
+    user = gone[0].user
+    after = sent(user, gone[0].event, gone[0].session, minutes_ago=2)
+    blocks = [[message(gone, 1), erasure(user, 2)], [message([after], 3)]]
+    dying = start_sleeper()
+    dying.resume(lambda owner: owner.flush(Ownership(0, 1), blocks))
+    dying.run_until(stop)
+    dying.end()
+    Processor(settings).flush(*blocks[0], *blocks[1])
+    assert sessions(client) == expected_sessions([after])
+    assert lifetime(client) == (2, 60_000, 3)
+    assert count(client, "events_data") == count(client, "sessions_data") == count(client, "recent_sessions_data") == 1
+
+
+@pytest.mark.parametrize("stop", STOPS_OF_AN_ERASURE)
 def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_once(
     processor: Processor, settings: ProcessorSettings, start_sleeper: StartSleeper, client: Client, stop: str
 ) -> None:
@@ -131,6 +128,14 @@ def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_on
     sleeper.run_until(IDLE)
     assert lifetime(client) == expected
     assert count(client, "users") == 0
+
+
+def test_an_erasure_is_carried_out_also_where_an_earlier_topic_had_one_of_somebody_else(
+    processor: Processor, settings: ProcessorSettings, client: Client
+) -> None:
+    for events in (of_one_user(), of_one_user()):
+        Processor(settings).flush(message(events, 1), erasure(events[0].user, 2))
+        assert count(client, "users") == count(client, "events_data") == count(client, "sessions_data") == 0
 
 
 async def test_erased_means_gone_from_the_exporters_statistics_and_the_cache_and_the_sums_stay(

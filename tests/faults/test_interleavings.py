@@ -15,7 +15,7 @@ from tests.faults.interleavings import Explorer, Faults
 from tests.faults.views import empty_every_table
 
 SEED = int(os.environ.get("CONVERGIO_TEST_SEED", "1"))
-SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "15"))
+SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "5"))
 STEPS = 150
 
 

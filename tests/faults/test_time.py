@@ -24,6 +24,7 @@ from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from schemas.envelope import EventRow, encode_events, headers, message_key
 from schemas.events import Navigation
+from tests.faults.owners import IDLE, Owner, StartSleeper
 from tests.faults.promises import Promises
 from tests.faults.traffic import message
 from tests.integration.test_flush import Processor, count, lifetime
@@ -149,6 +150,54 @@ def test_all_never_falls_while_days_are_dropped_under_events_as_late_as_may_be(
     promises.expect_the_end(now_ms)
     assert now_ms - settings.retention_days * DAY_MS > oldest + 3 * DAY_MS
     assert count(client, "events") < 60 == lifetime(client)[2]
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "close_days",
+        "days-summed",
+        "closed_partitions",
+        "drop",
+        "day-dropped",
+        "closed_sessions",
+        "drop_closed_sessions",
+        "left_of_erased",
+    ],
+)
+@pytest.mark.parametrize("dies", [True, False], ids=["dies", "sleeps"])
+def test_two_who_close_the_same_days_count_them_once_wherever_one_of_them_dies_or_sleeps(
+    processor: Processor,
+    settings: ProcessorSettings,
+    start_sleeper: StartSleeper,
+    client: Client,
+    stop: str,
+    dies: bool,
+) -> None:
+    midnight = midnight_ms(settings.retention_days + 4)
+    user = str(uuid4())
+    log: dict[int, list[Entry]] = {
+        0: [
+            events(user, str(uuid4()), (midnight - MINUTE_MS, midnight - 1)),
+            events(user, str(uuid4()), (midnight + DAY_MS - MINUTE_MS, midnight + DAY_MS)),
+            events(user, str(uuid4()), (midnight + 2 * DAY_MS,)),
+        ]
+    }
+    promises = Promises(client, log, settings.retention_days)
+    processor.flush(*(message(entry, 0, offset, midnight) for offset, entry in enumerate(log[0])))
+    other = start_sleeper()
+    other.resume(Owner.close_days)
+    other.run_until(f"drop {moment_of(midnight - 1):%Y-%m-%d}" if stop == "drop" else stop)
+    promises.expect_any_moment()
+    if dies:
+        other.end()
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    close_days(processor.sink, moment_of(now_ms + DAY_MS), settings.retention_days)
+    promises.expect_the_end(now_ms + DAY_MS)
+    if not dies:
+        other.run_until(IDLE)
+        promises.expect_the_end(now_ms + DAY_MS)
+    assert lifetime(client) == (3, 2 * MINUTE_MS - 1, 5)
 
 
 async def test_a_session_while_rome_sets_its_clocks_back_lasts_as_long_as_it_lasted(
