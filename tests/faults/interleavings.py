@@ -166,8 +166,8 @@ class Explorer:
     def _lose(self, partition: int, owner: Owner) -> None:
         if owner.stop is not None and owner.stop.name != IDLE:
             self._count("partitions lost in the middle of work")
-            if self._draw.random() < 0.7:
-                self._asleep[owner] = self._draw.randint(20, 120)
+            if self._draw.random() < 0.9:
+                self._asleep[owner] = self._draw.randint(30, 160)
                 self._count("sleeps past ownership")
         others = [other for other in self._owners if other is not owner]
         self._give(partition, self._draw.choice([owner, *others, *others, *others]))

@@ -1,4 +1,8 @@
-"""Seeded schedules of two processors that crash, sleep and do not know whether what they wrote was written."""
+"""Seeded schedules of two processors that crash, sleep and do not know whether what they wrote was written.
+
+`CONVERGIO_TEST_SCHEDULES` says how many, `CONVERGIO_TEST_SEED` which is the first: one schedule of the seed that a
+failure names repeats it.
+"""
 
 from __future__ import annotations
 
