@@ -221,7 +221,7 @@ class Explorer:
 
     def _state(self, owner: Owner, name: str, statement: Callable[[], Any], writes: bool, faults: bool) -> None:
         fates = [Fate.DONE, Fate.FAILED, Fate.UNHEARD, Fate.DELAYED if writes else Fate.FAILED]
-        fate = self._draw.choices(fates, [88, 4, 4, 4])[0] if faults else Fate.DONE
+        fate = self._draw.choices(fates, [82, 6, 6, 6])[0] if faults else Fate.DONE
         self._note(f"{owner.name}: {name}" + ("" if fate is Fate.DONE else f" ({fate})"))
         answer = None
         if fate in (Fate.DONE, Fate.UNHEARD):

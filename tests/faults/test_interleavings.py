@@ -19,7 +19,7 @@ from tests.faults.interleavings import Explorer, Faults
 from tests.faults.views import empty_every_table
 
 SEED = int(os.environ.get("CONVERGIO_TEST_SEED", "1"))
-SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "5"))
+SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "3"))
 STEPS = 150
 
 
