@@ -14,7 +14,6 @@ class Outcome(Enum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     REDELIVERED = "redelivered"
-    EXPIRED = "expired"
     ERASED = "erased"
 
 
@@ -34,8 +33,8 @@ class User:
         self.ids: dict[str, int] = {}
         self.sessions: dict[str, Session] = {}
 
-    def add(self, row: Row, offset: int, oldest_ms: int, gap_ms: int) -> Outcome:
-        """Takes an event in if its id is new and it is not older than `oldest_ms`.
+    def add(self, row: Row, offset: int, gap_ms: int) -> Outcome:
+        """Takes an event in if its id is new.
 
         A known id from the same offset is reported as redelivered: its session may not have been written yet,
         so the caller writes it again.
@@ -45,10 +44,7 @@ class User:
         known = self.ids.get(row.event_id)
         if known is not None:
             return Outcome.REDELIVERED if known == offset else Outcome.DUPLICATE
-        at_ms = row.at_ms
-        if at_ms < oldest_ms:
-            return Outcome.EXPIRED
-        self.remember(row.event_id, row.session_id, at_ms, row.action, row.label, offset, gap_ms)
+        self.remember(row.event_id, row.session_id, row.at_ms, row.action, row.label, offset, gap_ms)
         return Outcome.STORED
 
     def remember(

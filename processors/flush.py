@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from processors.cache import UserCache
 from processors.dead_letters import DeadLetter, DeadLetterLimit
 from processors.dedup import Outcome
 from processors.envelopes import ErasureRequest, EventBatch, Message, Poison, decode
-from processors.erasure import erase
+from processors.erasure import erase, events_and_erasures
 from processors.fold import Folded, fold, users_from
 from processors.settings import ProcessorSettings
 from processors.sink import RowsRefused, Sink
@@ -66,12 +65,9 @@ class Flusher:
         settings: ProcessorSettings,
         sink: Sink,
         set_aside: Callable[[Sequence[DeadLetter]], None],
-        clock: Callable[[], datetime],
     ) -> None:
         self._sink = sink
         self._set_aside = set_aside
-        self._clock = clock
-        self._retention_ms = settings.retention_days * 86_400_000
         self._gap_ms = settings.session_gap_seconds * 1000
         self._limit = DeadLetterLimit(
             settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_allowance
@@ -129,9 +125,8 @@ class Flusher:
 
     def _fold(self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], report: FlushReport) -> Folded:
         self._load(batches, caches, report)
-        oldest_ms = int(self._clock().timestamp() * 1000) - self._retention_ms
         try:
-            folded = fold(batches, caches, oldest_ms, self._gap_ms)
+            folded = fold(batches, caches, self._gap_ms)
         except Exception as error:
             raise FoldFailed(f"cannot be folded: {error!r}") from error
         passed(Step.FOLDED)
@@ -181,8 +176,7 @@ class Flusher:
         report.users_cached += sum(map(len, wanted.values())) - sum(map(len, missing.values()))
         if not unknown:
             return
-        erasures = self._sink.erasures(unknown)
-        events = self._sink.stored_events(unknown)
+        events, erasures = events_and_erasures(self._sink, unknown)
         for partition, user_ids in missing.items():
             for user_id, user in users_from(user_ids, partition, events, erasures, self._gap_ms).items():
                 caches[partition].put(user_id, user)

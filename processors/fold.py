@@ -23,8 +23,11 @@ class Folded:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
 
 
-def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], oldest_ms: int, gap_ms: int) -> Folded:
+def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], gap_ms: int) -> Folded:
     """Takes the batches, in the order of their offsets, into the cached users.
+
+    A function of the messages and of what is stored, never of a clock: two owners of a partition, or one before and
+    after a crash, must come to the same rows.
 
     Every session touched is written, also by a redelivered event: the crash that caused the redelivery may have
     come between its event and its session.
@@ -32,7 +35,7 @@ def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], oldest_
     folded = Folded()
     touched: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
     for batch in batches:
-        _fold_batch(batch, caches[batch.message.partition], oldest_ms, gap_ms, folded, touched)
+        _fold_batch(batch, caches[batch.message.partition], gap_ms, folded, touched)
     for (partition, user_id), session_ids in touched.items():
         user = caches[partition][user_id]
         for session_id in session_ids:
@@ -45,7 +48,6 @@ def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], oldest_
 def _fold_batch(
     batch: EventBatch,
     cache: UserCache,
-    oldest_ms: int,
     gap_ms: int,
     folded: Folded,
     touched: defaultdict[tuple[int, str], set[str]],
@@ -60,7 +62,7 @@ def _fold_batch(
             user = cache[user_id]
             sizes.setdefault(user_id, len(user.ids))
             indices, sessions = stored[user.epoch], touched[partition, user_id]
-        outcome = user.add(row, offset, oldest_ms, gap_ms)
+        outcome = user.add(row, offset, gap_ms)
         if outcome is Outcome.STORED:
             indices.append(index)
         else:

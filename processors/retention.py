@@ -1,13 +1,14 @@
 """Closing days: what leaves retention lives on in the sums since the beginning.
 
-A day is closed once nothing of it can arrive any more: older events are refused by gateway and fold, and
-`GRACE_DAYS` later also the sessions that began on it have ended. Every step can be done again, by any processor.
+A day is closed once nothing of it can arrive any more: the gateway refuses older events, and `GRACE_DAYS` are left for
+those that wait in Kafka and for sessions that began on it to end. Every step can be done again, by any processor.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from processors.erasure import sweep
 from processors.sink import Sink
 from processors.steps import Step, passed
 
@@ -22,8 +23,9 @@ def last_closable_day(now: datetime, retention_days: int) -> date:
 def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
     """Sums up and drops every day that can be closed; returns the days of events dropped.
 
-    1. the sums are inserted, and from then on the views show them instead of the sessions; 2. the partitions of
-    events are dropped; 3. the sessions are deleted. Raises `SinkUnavailable`.
+    1. the sums are inserted, and from then on the views show them instead of the sessions and events; 2. the
+    partitions of events are dropped; 3. the sessions are deleted, and what is left of erased users. Raises
+    `SinkUnavailable`.
     """
     day = last_closable_day(now, retention_days).isoformat()
     sink.command("close_days", day=day)
@@ -34,4 +36,5 @@ def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
         passed(Step.DAY_DROPPED)
     if sink.lines("closed_sessions", day=day) != ["0"]:
         sink.command("drop_closed_sessions", day=day)
+    sweep(sink)
     return closed

@@ -59,7 +59,7 @@ class Session:
         times.insert(place, at_ms)
 
     def row(self, user_id: str, session_id: str, epoch: int) -> dict[str, Any]:
-        """The absolute values of `sessions_data`; counters that are 0 are left out."""
+        """The absolute values of `sessions_data`; counters that are 0 are left out. Later events do not change it."""
         return {
             "user_id": user_id,
             "session_id": session_id,
@@ -68,6 +68,6 @@ class Session:
             "last_event_at": _EPOCH + timedelta(milliseconds=self.times[-1]),
             "study_ms": self.study_ms,
             "events": len(self.times),
-            "maestros": self.maestros,
+            "maestros": dict(self.maestros),
             **self.counts,
         }

@@ -117,7 +117,7 @@ class _Processor:
         self._flush_loop = FlushLoop(
             settings,
             self._inbox,
-            Flusher(settings, sink, self._dead_letters.set_aside, _now),
+            Flusher(settings, sink, self._dead_letters.set_aside),
             sink,
             self._health,
             self._metrics,

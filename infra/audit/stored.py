@@ -57,7 +57,11 @@ FROM
         SELECT user_id, session_id, arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))) AS times
         FROM events
         GROUP BY user_id, session_id
-        HAVING toDate(min(occurred_at)) > (SELECT max(closed_day) FROM totals_data)
+        HAVING (user_id, session_id) NOT IN
+        (
+            SELECT user_id, session_id FROM sessions
+            WHERE toDate(started_at) <= (SELECT max(closed_day) FROM totals_data)
+        )
     )
 )
 GROUP BY user_id, session_id

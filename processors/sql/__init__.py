@@ -8,9 +8,15 @@ from schemas.events import ACTION_COLUMNS
 
 
 def sql(name: str) -> str:
-    """The text of `name.sql`; `{counters}` and `{counter_sums}` stand for the columns of `ACTION_COLUMNS`."""
+    """The text of `name.sql`; `{counters}`, `{counter_sums}` and `{counter_zeros}` stand for the columns of
+    `ACTION_COLUMNS`."""
     columns = list(ACTION_COLUMNS.values())
     text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    return text.replace("{counters}", ", ".join(columns)).replace(
-        "{counter_sums}", ", ".join(f"sum({column})" for column in columns)
-    )
+    lists = {
+        "{counters}": columns,
+        "{counter_sums}": [f"sum({column})" for column in columns],
+        "{counter_zeros}": ["0"] * len(columns),
+    }
+    for placeholder, items in lists.items():
+        text = text.replace(placeholder, ", ".join(items))
+    return text

@@ -1,5 +1,6 @@
 -- Sums the sessions that ended on each day up to {day} and are still shown one by one. With this insert the view
--- sessions stops showing them and the view lifetime counts the sums instead, in the same moment.
+-- sessions stops showing them and the view lifetime counts the sums instead, in the same moment. The last day gets a
+-- row even if no session ended on it: it says up to where days are closed.
 INSERT INTO totals_data
     (source, closed_day, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
 SELECT
@@ -8,3 +9,6 @@ SELECT
 FROM sessions
 WHERE toDate(last_event_at) <= '{day}'
 GROUP BY ended_on
+UNION ALL
+SELECT 'day', toDate('{day}'), 0, 0, 0, 0, 0, {counter_zeros}, CAST(map(), 'Map(String, UInt64)')
+WHERE toDate('{day}') > (SELECT max(closed_day) FROM totals_data)

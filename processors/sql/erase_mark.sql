@@ -1,3 +1,7 @@
--- From here on the views hide every row of the user up to this epoch, whoever writes it.
-INSERT INTO erasures_data (kafka_partition, kafka_offset, user_id, epoch, erased_at)
-VALUES ({partition}, {offset}, '{user}', {epoch}, now64(3))
+-- From here on the views hide every row of the user of this epoch, whoever writes it, and count the sum of erase_totals
+-- that goes with the same closed day. Nothing is written if a day was closed since then, or if the mark is there.
+INSERT INTO erasures_data (kafka_partition, kafka_offset, user_id, epoch, closed_day, erased_at)
+SELECT {partition}, {offset}, '{user}', {epoch}, '{closed}', now64(3)
+WHERE (SELECT max(closed_day) FROM totals_data) = '{closed}'
+    AND ({partition}, {offset}) NOT IN
+        (SELECT kafka_partition, kafka_offset FROM erasures_data WHERE user_id = '{user}')

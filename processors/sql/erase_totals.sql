@@ -1,10 +1,11 @@
--- Keeps what a user's sessions added to the sums since the beginning, in a row that holds no id. Shown only once the
--- erasure itself is written, and replaced only by a row with more events, so running it again is harmless.
+-- Keeps what an epoch of a user added to the sums since the beginning, and no closed day has counted, in a row that
+-- holds no id. Shown only once the erasure itself is written and names its closed day. Replaced only by a row with more
+-- events, so running it again is harmless, also when the sessions are gone.
 INSERT INTO totals_data
     (source, closed_day, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
 SELECT
-    'erasure', toDate(0), {partition}, {offset}, count() AS erased_sessions, sum(study_ms), sum(events),
+    'erasure', '{closed}', {partition}, {offset}, count() AS erased_sessions, sum(study_ms), sum(events),
     {counter_sums}, CAST(sumMap(maestros), 'Map(String, UInt64)')
-FROM sessions
-WHERE user_id = '{user}'
+FROM sessions_data FINAL
+WHERE user_id = '{user}' AND epoch = {epoch} AND toDate(last_event_at) > '{closed}'
 HAVING erased_sessions > 0

@@ -1,13 +1,27 @@
-"""How long and from which seed to search, and what a run found, printed at its end.
+"""Fixtures of the fault tests: how long and from which seed to search, what a run found, and processors in pieces.
 
-`make faults SEED=7 MINUTES=15` sets CONVERGIO_TEST_SEED and CONVERGIO_TEST_MINUTES; without them a run is short.
+`make faults SEED=7 MINUTES=15` sets CONVERGIO_TEST_SEED and CONVERGIO_TEST_MINUTES; without them a run is short. What
+a test adds to `reports` is printed at the end.
 """
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.client import Client
+
+from infra.clickhouse.migrate import migrate
+from processors.settings import ProcessorSettings
+from processors.sink import Sink
+from tests.faults.owners import Owner, StartSleeper, no_stops, stop_owners_at_steps
+from tests.faults.views import empty_every_table
+from tests.integration.test_flush import Processor
+from tests.servers import ClickHouseAddress
 
 SHORT_SEED = 20260504
 SHORT_MINUTES = 1.0
@@ -36,3 +50,47 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for report in config.stash.get(_REPORTS, []):
         terminalreporter.section("faults")
         terminalreporter.write_line(report)
+
+
+@pytest.fixture(scope="module")
+def settings(clickhouse: ClickHouseAddress) -> Iterator[ProcessorSettings]:
+    """A retention of one day: few day partitions, and days that are soon closed."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    settings = ProcessorSettings(**clickhouse.settings(database), retention_days=1)
+    migrate(settings)
+    yield settings
+    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
+        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+
+
+@pytest.fixture
+def client(clickhouse: ClickHouseAddress, settings: ProcessorSettings) -> Iterator[Client]:
+    database = settings.clickhouse_database
+    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
+        empty_every_table(client)
+        yield client
+
+
+@pytest.fixture
+def processor(settings: ProcessorSettings, client: Client) -> Iterator[Processor]:
+    processor = Processor(settings)
+    yield processor
+    processor.sink.close()
+
+
+@pytest.fixture
+def start_sleeper(settings: ProcessorSettings, client: Client) -> Iterator[StartSleeper]:
+    """Starts owners that stop at every step and statement."""
+    sink, owners = Sink(settings), list[Owner]()
+
+    def start() -> Owner:
+        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC), lambda ownership, offset: None)
+        owners.append(owner)
+        return owner
+
+    stop_owners_at_steps()
+    yield start
+    for owner in owners:
+        owner.end()
+    no_stops()
+    sink.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import clickhouse_connect
@@ -26,10 +26,10 @@ from tests.servers import ClickHouseAddress
 class Processor:
     """A flusher with caches of its own, as a freshly started processor has; used as the flush loop uses it."""
 
-    def __init__(self, settings: ProcessorSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, settings: ProcessorSettings) -> None:
         self.sink = Sink(settings)
         self.set_aside: list[DeadLetter] = []
-        self.flusher = Flusher(settings, self.sink, self.set_aside.extend, now)
+        self.flusher = Flusher(settings, self.sink, self.set_aside.extend)
         self.caches: dict[int, UserCache] = {}
 
     def flush(self, *messages: Message) -> FlushReport:
@@ -124,7 +124,7 @@ def test_a_crash_between_events_and_sessions_is_mended_by_redelivery(
     assert isinstance(batch, EventBatch)
     cache = UserCache()
     cache.put(events[0].user, users_from({events[0].user}, 0, [], [], 300_000)[events[0].user])
-    processor.sink.insert_events(b"".join(fold([batch], {0: cache}, 0, 300_000).lines))
+    processor.sink.insert_events(b"".join(fold([batch], {0: cache}, 300_000).lines))
     assert sessions(client) == {}
     report = processor.flush(message(events, 4))
     assert report.outcomes == {Outcome.REDELIVERED: 3}
@@ -243,12 +243,21 @@ def test_closed_days_leave_events_and_sessions_but_stay_in_the_sums(
     assert lifetime(client) == before
 
 
-def test_what_waited_in_kafka_until_it_left_retention_is_expired(
-    processor_settings: ProcessorSettings, client: Client
+def test_what_waited_in_kafka_past_retention_counts_until_its_day_is_closed_and_is_not_shown_after(
+    processor: Processor, processor_settings: ProcessorSettings, client: Client
 ) -> None:
-    late = Processor(processor_settings, lambda: datetime.now(UTC) + timedelta(days=processor_settings.retention_days))
-    assert late.flush(message([sent()], 1)).outcomes == {Outcome.EXPIRED: 1}
-    assert count(client, "events_data") == 0
+    days = processor_settings.retention_days
+    minutes = 60 * 24 * (days + 1)
+    waited, too_long = sent(minutes_ago=minutes), sent(minutes_ago=minutes)
+    processor.flush(message([waited], 1))
+    assert (count(client, "events"), lifetime(client)) == (1, (1, 0, 1))
+    later = datetime.now(UTC) + timedelta(days=4)
+    close_days(processor.sink, later, days)
+    processor.flush(message([too_long], 2))
+    assert count(client, "events") == count(client, "sessions") == 0
+    close_days(processor.sink, later, days)
+    assert count(client, "events_data") == count(client, "sessions_data") == 0
+    assert lifetime(client) == (1, 0, 1)
 
 
 def test_users_are_read_from_the_cache_while_they_fit_and_from_the_tables_when_not(

@@ -62,7 +62,7 @@ class Database:
     def process(self, messages: Sequence[Message], version: int, clock: datetime) -> None:
         """What a processor that has just been started makes of the messages."""
         sink = _SinkOfThatTime(self.settings, version)
-        flusher = Flusher(self.settings, sink, lambda _: pytest.fail("poison"), lambda: clock)
+        flusher = Flusher(self.settings, sink, lambda _: pytest.fail("poison"))
         try:
             flusher.flush(messages, {0: UserCache()})
             close_days(sink, clock, RETENTION_DAYS)

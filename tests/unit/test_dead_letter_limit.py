@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pytest
 
@@ -63,7 +62,7 @@ def test_poison_that_kafka_does_not_take_counts_once_however_often_it_is_tried()
         if kafka_is_away:
             raise SetAsideFailed("Kafka is away")
 
-    flusher = Flusher(settings, Sink(settings), set_aside, lambda: datetime.now(UTC))
+    flusher = Flusher(settings, Sink(settings), set_aside)
     for _ in range(settings.dead_letter_allowance * 2):
         with pytest.raises(SetAsideFailed):
             flusher.flush(poison, caches)

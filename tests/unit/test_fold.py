@@ -61,11 +61,11 @@ def _milliseconds(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _flush(batches: list[EventBatch], cache: UserCache, store: Store, oldest_ms: int = 0) -> Counter[Outcome]:
+def _flush(batches: list[EventBatch], cache: UserCache, store: Store) -> Counter[Outcome]:
     users = cache.missing({row.user_id for batch in batches for row in batch.rows})
     for user_id, user in users_from(users, 0, store.events, [], GAP_MS).items():
         cache.put(user_id, user)
-    folded = fold(batches, {0: cache}, oldest_ms, GAP_MS)
+    folded = fold(batches, {0: cache}, GAP_MS)
     store.write(folded)
     return folded.outcomes
 
@@ -133,6 +133,18 @@ def test_order_of_arrival_does_not_change_a_session(data: st.DataObject) -> None
     assert store.read() == expected_sessions(events)
 
 
+def test_what_is_prepared_later_does_not_change_the_rows_that_wait_to_be_written() -> None:
+    cache, store = UserCache(), Store()
+    user, session = uuid(1), uuid(2)
+    first, later = (sent(user, None, session, 5, "maestro_selected", "maestro", "archimede") for _ in range(2))
+    cache.put(user, users_from({user}, 0, [], [], GAP_MS)[user])
+    waiting = fold([_batch([first], 1)], {0: cache}, GAP_MS)
+    fold([_batch([later], 2)], {0: cache}, GAP_MS)
+    store.write(waiting)
+    row = store.sessions[user, session]
+    assert (row["maestro_selections"], row["maestros"]) == (1, {"archimede": 1})
+
+
 def test_a_known_id_under_another_session_is_a_duplicate_and_makes_no_session() -> None:
     cache, store = UserCache(), Store()
     first = sent()
@@ -158,16 +170,6 @@ def test_the_same_id_twice_in_one_batch_is_stored_once_and_counted_as_a_duplicat
     assert len(store.events) == 1
 
 
-def test_an_event_from_before_retention_is_expired_unless_it_was_stored_before() -> None:
-    cache, store = UserCache(), Store()
-    stored, late = sent(minutes_ago=10), sent(minutes_ago=10)
-    _flush([_batch([stored], 1)], cache, store)
-    horizon = round(stored.at.timestamp() * 1000) + 1
-    outcomes = _flush([_batch([stored], 1), _batch([late], 2)], cache, store, oldest_ms=horizon)
-    assert outcomes == {Outcome.REDELIVERED: 1, Outcome.EXPIRED: 1}
-    assert len(store.events) == 1
-
-
 def test_what_came_at_or_before_an_erasure_is_ignored_and_what_comes_after_starts_anew() -> None:
     user = uuid(1)
     before, after = sent(user, minutes_ago=3), sent(user, minutes_ago=2)
@@ -177,7 +179,7 @@ def test_what_came_at_or_before_an_erasure_is_ignored_and_what_comes_after_start
     cache = UserCache()
     for user_id, known in users_from({user}, 0, store.events, erased, GAP_MS).items():
         cache.put(user_id, known)
-    folded = fold([_batch([before], 5), _batch([after, before], 7)], {0: cache}, 0, GAP_MS)
+    folded = fold([_batch([before], 5), _batch([after, before], 7)], {0: cache}, GAP_MS)
     assert folded.outcomes == {Outcome.ERASED: 1, Outcome.STORED: 2}
     assert {row["epoch"] for row in folded.sessions} == {1}
     assert all(b'"epoch":1' in line for line in folded.lines)
