@@ -2,10 +2,14 @@
 
 The request came through the user's own partition, so what they sent before it goes and what they send after it
 stays. Every step can be done again, at any later time, and by two owners of the partition at once.
+
+From the mark on nothing of the user's is shown. Deleting what it hides takes ClickHouse long, whoever it is of: so it
+is done for all at once, by `sweep`, and no flush waits for it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from processors.cache import UserCache
@@ -13,6 +17,8 @@ from processors.envelopes import ErasureRequest
 from processors.fold import users_from
 from processors.sink import Sink, StoredErasure, StoredEvent
 from processors.steps import Step, passed
+
+_EPOCHS_PER_DELETE = 1000
 
 
 def events_and_erasures(sink: Sink, user_ids: Iterable[str]) -> tuple[list[StoredEvent], list[StoredErasure]]:
@@ -27,34 +33,39 @@ def events_and_erasures(sink: Sink, user_ids: Iterable[str]) -> tuple[list[Store
 
 
 def erase(sink: Sink, request: ErasureRequest, cache: UserCache, gap_ms: int) -> None:
-    """Carries the request out; everything before it in its partition must have been stored already.
+    """Carries the request out, but for the deletes. Raises `SinkUnavailable`.
 
-    Raises `SinkUnavailable`.
+    Everything before it in its partition must have been stored already.
     """
     user_id, message = request.user_id, request.message
     events, erasures = events_and_erasures(sink, [user_id])
-    epoch = _marked_epoch(erasures, request)
-    if epoch is None:
+    if not _is_marked(erasures, request):
         ends = users_from({user_id}, message.partition, events, erasures, gap_ms)[user_id].epoch
         passed(Step.ERASURE_READ)
-        epoch = _end_epoch(sink, request, ends)
+        _end_epoch(sink, request, ends)
     passed(Step.ERASURE_MARKED)
-    _delete(sink, user_id, epoch)
     cache.forget(user_id)
 
 
 def sweep(sink: Sink) -> None:
-    """Deletes what a late writer left of erased users after their erasure. Raises `SinkUnavailable`.
+    """Deletes what stands of erased users, also what a late writer added after their erasure. Raises `SinkUnavailable`.
 
-    The views hide it only as long as `erasures_data` knows the user.
+    Does nothing while ClickHouse still carries earlier deletes out. The views hide these rows only as long as
+    `erasures_data` knows the user.
     """
-    for line in sink.lines("left_of_erased"):
-        user_id, epoch = line.split("\t")
-        _delete(sink, user_id, int(epoch))
+    if sink.texts("deletes_under_way") != [["0"]]:
+        return
+    epochs: defaultdict[str, list[str]] = defaultdict(list)
+    for table, user_id, epoch in sink.texts("left_of_erased"):
+        epochs[table].append(f"('{user_id}',{epoch})")
+    for table, ended in epochs.items():
+        for start in range(0, len(ended), _EPOCHS_PER_DELETE):
+            sink.command("delete_erased", table=table, epochs=",".join(ended[start : start + _EPOCHS_PER_DELETE]))
+            passed(Step.ERASED_DELETED)
 
 
-def _end_epoch(sink: Sink, request: ErasureRequest, epoch: int) -> int:
-    """Sums up what an epoch adds to the sums and marks it as ended; says which epoch the mark ends.
+def _end_epoch(sink: Sink, request: ErasureRequest, epoch: int) -> None:
+    """Sums up what an epoch adds to the sums and marks it as ended.
 
     The mark names the closed day that the sum goes with, and is not written once a later day is closed: the sessions
     of that day would be counted with it and with the erasure. Then it is summed anew. Only the first mark counts.
@@ -62,29 +73,14 @@ def _end_epoch(sink: Sink, request: ErasureRequest, epoch: int) -> int:
     user_id, message = request.user_id, request.message
     place = {"partition": message.partition, "offset": message.offset}
     while True:
-        (closed,) = sink.lines("last_closed_day")
+        ((closed,),) = sink.texts("last_closed_day")
         sink.command("erase_totals", user=user_id, epoch=epoch, closed=closed, **place)
         passed(Step.ERASURE_SUMMED)
         sink.command("erase_mark", user=user_id, epoch=epoch, closed=closed, **place)
-        marked = _marked_epoch(sink.erasures([user_id]), request)
-        if marked is not None:
-            return marked
+        if _is_marked(sink.erasures([user_id]), request):
+            return
 
 
-def _marked_epoch(erasures: Iterable[StoredErasure], request: ErasureRequest) -> int | None:
+def _is_marked(erasures: Iterable[StoredErasure], request: ErasureRequest) -> bool:
     place = (request.message.partition, request.message.offset)
-    return next((erasure.epoch for erasure in erasures if (erasure.partition, erasure.offset) == place), None)
-
-
-def _delete(sink: Sink, user_id: str, epoch: int) -> None:
-    # A delete visits every part of its table, also for somebody who never sent anything.
-    (rows,) = sink.lines("rows_to_erase", user=user_id, epoch=epoch)
-    events, sessions, recent_sessions = map(int, rows.split("\t"))
-    if events:
-        sink.command("erase_events", user=user_id, epoch=epoch)
-    passed(Step.ERASED_EVENTS)
-    if sessions:
-        sink.command("erase_sessions", user=user_id, epoch=epoch)
-    passed(Step.ERASED_SESSIONS)
-    if recent_sessions:
-        sink.command("erase_recent_sessions", user=user_id, epoch=epoch)
+    return any((erasure.partition, erasure.offset) == place for erasure in erasures)

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import TypeVar
 
 from processors.cache import UserCache
@@ -22,9 +21,8 @@ from processors.flush import Flusher, FlushReport, NeedsCare, Prepared
 from processors.health import Health
 from processors.inbox import Delivery, Inbox
 from processors.metrics import ProcessorMetrics
-from processors.retention import close_days
 from processors.settings import ProcessorSettings
-from processors.sink import RowsRefused, Sink, SinkUnavailable
+from processors.sink import RowsRefused, SinkUnavailable
 from processors.steps import Step, passed
 
 log = logging.getLogger(__name__)
@@ -38,7 +36,7 @@ _LAST_RETRY_SECONDS = 5.0
 class FlushLoop:
     """Runs until `stop`. At any time at most one flush is prepared and at most one is written, in their order.
 
-    `clock` gives the wall clock (UTC) for retention.
+    `erased` is called when erasures were carried out.
     """
 
     def __init__(
@@ -46,25 +44,22 @@ class FlushLoop:
         settings: ProcessorSettings,
         inbox: Inbox,
         flusher: Flusher,
-        sink: Sink,
         health: Health,
         metrics: ProcessorMetrics,
-        clock: Callable[[], datetime],
+        erased: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._inbox = inbox
         self._flusher = flusher
-        self._sink = sink
         self._health = health
         self._metrics = metrics
-        self._clock = clock
+        self._erased = erased
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="flush")
         self._stopping = asyncio.Event()
         self._finished = asyncio.Event()
         self._caches = asyncio.Lock()
         self._forgotten = 0
         self._writing: asyncio.Task[bool] | None = None
-        self._next_retention_check = 0.0
         self.in_flight_since: float | None = None
 
     async def run(self) -> None:
@@ -72,7 +67,6 @@ class FlushLoop:
         try:
             while not (self._stopping.is_set() and self._inbox.oldest is None):
                 self._health.going()
-                await self._close_days()
                 deliveries = await self._take()
                 passed(Step.TAKEN)
                 if deliveries and not await self._flush(deliveries):
@@ -104,7 +98,6 @@ class FlushLoop:
             take.cancel()
             if self._writing is None or self._writing.done():
                 self._health.going()
-                await self._close_days()
 
     async def _flush(self, deliveries: list[Delivery]) -> bool:
         """Prepares a flush and begins to write it; `False` if told to stop before that could be done."""
@@ -189,6 +182,8 @@ class FlushLoop:
                 "dead letter",
                 extra={"partition": message.partition, "offset": message.offset, "reason": letter.kind},
             )
+        if report.erasures:
+            self._erased()
         self.in_flight_since = None
 
     async def _in_thread(
@@ -211,23 +206,6 @@ class FlushLoop:
         except TimeoutError:
             return False
         return True
-
-    async def _close_days(self) -> None:
-        """Looks for days to close, now and then; a failure waits for the next time."""
-        now = time.monotonic()
-        if now < self._next_retention_check or self._stopping.is_set():
-            return
-        self._next_retention_check = now + self._settings.retention_check_seconds
-        try:
-            closed = await asyncio.get_running_loop().run_in_executor(
-                self._threads, close_days, self._sink, self._clock(), self._settings.retention_days
-            )
-        except SinkUnavailable as error:
-            self._next_retention_check = now + _LAST_RETRY_SECONDS
-            log.warning("days not closed", extra={"reason": str(error)})
-        else:
-            if closed:
-                log.info("days closed", extra={"days": closed})
 
     def _cached_events(self) -> int:
         return sum(ownership.cache.events for ownership in self._inbox.owned.values())

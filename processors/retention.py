@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from processors.erasure import sweep
 from processors.sink import Sink
 from processors.steps import Step, passed
 
@@ -24,17 +23,15 @@ def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
     """Sums up and drops every day that can be closed; returns the days of events dropped.
 
     1. the sums are inserted, and from then on the views show them instead of the sessions and events; 2. the
-    partitions of events are dropped; 3. the sessions are deleted, and what is left of erased users. Raises
-    `SinkUnavailable`.
+    partitions of events are dropped; 3. the sessions are deleted. Raises `SinkUnavailable`.
     """
     day = last_closable_day(now, retention_days).isoformat()
     sink.command("close_days", day=day)
     passed(Step.DAYS_SUMMED)
-    closed = sink.lines("closed_partitions", day=day)
+    closed = [partition for (partition,) in sink.texts("closed_partitions", day=day)]
     for partition in closed:
         sink.drop_partition(partition)
         passed(Step.DAY_DROPPED)
-    if sink.lines("closed_sessions", day=day) != ["0"]:
+    if sink.texts("closed_sessions", day=day) != [["0"]]:
         sink.command("drop_closed_sessions", day=day)
-    sweep(sink)
     return closed

@@ -32,4 +32,9 @@ class ProcessorSettings(SharedSettings):
         60.0, gt=0, description="A flush loop silent for longer, or commits standing still, are reported unhealthy."
     )
     session_timeout_seconds: float = Field(10.0, gt=0, description="Kafka gives a silent processor's work away.")
-    retention_check_seconds: float = Field(3600.0, gt=0, description="How often closed days are looked for.")
+    retention_check_seconds: float = Field(
+        3600.0, gt=0, description="How often days to close, and rows of erased users, are looked for."
+    )
+    erasure_sweep_seconds: float = Field(
+        30.0, gt=0, description="How long after an erasure its rows, hidden at once, are deleted together with others'."
+    )

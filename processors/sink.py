@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver.summary import QuerySummary
 from urllib3 import Timeout
 
 from processors.settings import ProcessorSettings
@@ -38,17 +39,24 @@ _ROW_ERRORS = {
     467,  # CANNOT_PARSE_BOOL
 }
 
+# The answer comes when all is done, or has failed. With its headers of progress ClickHouse says 200 before that.
+_AT_THE_END = {"wait_end_of_query": 1, "send_progress_in_http_headers": 0}
 _INSERT_SETTINGS = {
+    **_AT_THE_END,
     "date_time_input_format": "best_effort",
     "input_format_skip_unknown_fields": 1,
     "max_partitions_per_insert_block": 0,
 }
+_QUERY_SETTINGS = {**_AT_THE_END, "output_format_json_quote_64bit_integers": 0}
 _USERS_PER_QUERY = 2000
 # After each attempt there is a beat, and after connecting, which takes two short ones; what lies between two beats must
 # stay below `heartbeat_seconds`.
 _ANSWER_SECONDS = 30
 _GREETING_SECONDS = 15
 _CONNECT_SECONDS = 5
+
+
+Row = TypeVar("Row")
 
 
 class SinkUnavailable(Exception):
@@ -81,8 +89,15 @@ class StoredErasure(NamedTuple):
     epoch: int
 
 
-_decode_events = msgspec.json.Decoder(StoredEvent).decode_lines
-_decode_erasures = msgspec.json.Decoder(StoredErasure).decode_lines
+class _Answer(msgspec.Struct, Generic[Row]):
+    """A whole answer. HTTP cannot tell one that was cut off in its head from an empty one; JSON can."""
+
+    data: list[Row]
+
+
+_decode_events = msgspec.json.Decoder(_Answer[StoredEvent]).decode
+_decode_erasures = msgspec.json.Decoder(_Answer[StoredErasure]).decode
+_decode_texts = msgspec.json.Decoder(_Answer[list[str]]).decode
 _encoder = msgspec.json.Encoder()
 
 
@@ -110,7 +125,7 @@ class Sink:
         return [
             event
             for users in _chunks(sorted(user_ids))
-            for event in _decode_events(self._query(sql("stored_events"), users=_quoted(users)))
+            for event in self._rows(_decode_events, "stored_events", users=_quoted(users))
         ]
 
     def erasures(self, user_ids: Iterable[str]) -> list[StoredErasure]:
@@ -118,7 +133,7 @@ class Sink:
         return [
             erasure
             for users in _chunks(sorted(user_ids))
-            for erasure in _decode_erasures(self._query(sql("erasures"), users=_quoted(users)))
+            for erasure in self._rows(_decode_erasures, "erasures", users=_quoted(users))
         ]
 
     def insert_events(self, lines: bytes) -> None:
@@ -131,21 +146,29 @@ class Sink:
 
     def command(self, name: str, **values: str | int) -> None:
         """Runs the statement `sql/NAME.sql`. Values must be numbers or ids checked before."""
-        self._query(sql(name), **values)
+        self._command(_filled(sql(name), values))
 
-    def lines(self, name: str, **values: str | int) -> list[str]:
-        """The lines that the query `sql/NAME.sql` answers with."""
-        return self._query(sql(name), **values).decode().splitlines()
+    def texts(self, name: str, **values: str | int) -> list[list[str]]:
+        """The rows that the query `sql/NAME.sql` answers with; its columns are strings."""
+        return self._rows(_decode_texts, name, **values)
 
     def drop_partition(self, partition: str) -> None:
         """Drops one day of events."""
-        self._query("ALTER TABLE events_data DROP PARTITION {partition}", partition=f"'{partition}'")
+        self._command(f"ALTER TABLE events_data DROP PARTITION '{partition}'")
 
-    def _query(self, text: str, **values: str | int) -> bytes:
-        for name, value in values.items():
-            text = text.replace(f"{{{name}}}", str(value))
+    def _rows(self, decode: Callable[[bytes], _Answer[Row]], name: str, **values: str | int) -> list[Row]:
+        text = _filled(sql(name), values)
         try:
-            return self._connected().raw_query(text)
+            return decode(self._connected().raw_query(text, settings=_QUERY_SETTINGS, fmt="JSONCompact")).data
+        except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
+            self.close()
+            raise SinkUnavailable(str(error)) from error
+        finally:
+            self._beat()
+
+    def _command(self, text: str) -> None:
+        try:
+            self._connected().command(text, settings=_AT_THE_END)
         except (ClickHouseError, OSError) as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
@@ -154,7 +177,10 @@ class Sink:
 
     def _insert(self, table: str, lines: bytes) -> None:
         try:
-            self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=_INSERT_SETTINGS)
+            summary = self._connected().raw_insert(
+                table, insert_block=lines, fmt="JSONEachRow", settings=_INSERT_SETTINGS
+            )
+            _require_written(summary, lines.count(b"\n"))
         except ClickHouseError as error:
             self.close()
             if getattr(error, "code", None) in _ROW_ERRORS:
@@ -186,6 +212,19 @@ class Sink:
             client.timeout = Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
             self._beat()
         return client
+
+
+def _filled(text: str, values: Mapping[str, str | int]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
+
+
+def _require_written(summary: QuerySummary, rows: int) -> None:
+    """Raises `SinkUnavailable` unless the answer says that so many rows were written, or more (a view's count, too)."""
+    written = summary.summary.get("written_rows")
+    if written is None or int(written) < rows:
+        raise SinkUnavailable(f"ClickHouse's answer breaks off, or {written} rows of {rows} were written")
 
 
 def _chunks(ids: list[str]) -> Iterable[list[str]]:

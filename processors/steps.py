@@ -29,8 +29,9 @@ class Step(StrEnum):
     """It is known which epoch the erasure ends."""
     ERASURE_SUMMED = "erasure-summed"
     ERASURE_MARKED = "erasure-marked"
-    ERASED_EVENTS = "erased-events"
-    ERASED_SESSIONS = "erased-sessions"
+    """From now on nothing of the user's is shown."""
+    ERASED_DELETED = "erased-deleted"
+    """What stood of erased users is deleted from one of the tables."""
 
     DAYS_SUMMED = "days-summed"
     """The sums of the days to close are inserted."""

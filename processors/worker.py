@@ -23,6 +23,7 @@ from processors.dead_letter_topic import DeadLetterTopic
 from processors.envelopes import Message
 from processors.flush import Flusher
 from processors.health import Health, HealthServer
+from processors.housekeeping import Housekeeping
 from processors.inbox import Inbox
 from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
@@ -113,21 +114,21 @@ class _Processor:
         )
         self._inbox = Inbox(settings, time.monotonic)
         self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
-        sink = Sink(settings, self._health.beat)
+        self._housekeeping = Housekeeping(settings, Sink(settings), _now)
         self._flush_loop = FlushLoop(
             settings,
             self._inbox,
-            Flusher(settings, sink, self._dead_letters.set_aside),
-            sink,
+            Flusher(settings, Sink(settings, self._health.beat), self._dead_letters.set_aside),
             self._health,
             self._metrics,
-            _now,
+            self._housekeeping.erased,
         )
         self._offsets = OffsetReader(settings)
         self._partitions: set[int] = set()
         self._commits = CommitWatch(time.monotonic, settings.heartbeat_seconds)
         app.agent(self._events, name="receive", concurrency=1)(self._receive)
         app.task(self._flush)
+        app.task(self._housekeeping.run)
         app.task(self._watch)
         app.on_worker_init.connect(self._begin, weak=False)
         app.on_partitions_assigned.connect(self._assigned, weak=False)
@@ -188,6 +189,7 @@ class _Processor:
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
         if not await self._flush_loop.stop(_STOP_GRACE_SECONDS):
             log.warning("stopped with messages unflushed, they will be read again")
+        self._housekeeping.stop()
         await self._offsets.close()
         self._server.close()
 

@@ -1,1 +1,1 @@
-SELECT count() FROM sessions_data WHERE toDate(last_event_at) <= '{day}' FORMAT TSV
+SELECT toString(count()) FROM sessions_data WHERE toDate(last_event_at) <= '{day}'

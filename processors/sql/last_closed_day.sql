@@ -1,1 +1,1 @@
-SELECT max(closed_day) FROM totals_data FORMAT TSV
+SELECT toString(max(closed_day)) FROM totals_data

@@ -4,4 +4,3 @@ SELECT user_id, epoch, event_id, session_id, action, label, toUnixTimestamp64Mil
 FROM events_data
 WHERE user_id IN ({users})
 ORDER BY kafka_offset
-FORMAT JSONCompactEachRow

@@ -33,12 +33,12 @@ Injection = Callable[[Rig, Random], Awaitable[None]]
 
 _REACHED_SECONDS = 20.0
 """How long a fail point stays armed when no process comes to it."""
-_ERASURE_STEPS = (Step.ERASURE_READ, Step.ERASURE_SUMMED, Step.ERASURE_MARKED, Step.ERASED_EVENTS, Step.ERASED_SESSIONS)
+_ERASURE_STEPS = (Step.ERASURE_READ, Step.ERASURE_SUMMED, Step.ERASURE_MARKED)
 _FLUSH_STEPS = (
     *(Step.TAKEN, Step.USERS_READ, Step.FOLDED, Step.EVENTS_INSERTED),
     *(Step.SESSIONS_INSERTED, Step.SET_ASIDE, Step.ACKNOWLEDGED),
 )
-STEPS = (*_FLUSH_STEPS, *_ERASURE_STEPS, Step.DAYS_SUMMED)
+STEPS = (*_FLUSH_STEPS, *_ERASURE_STEPS, Step.ERASED_DELETED, Step.DAYS_SUMMED)
 
 
 async def kill(service: str, rig: Rig, _: Random) -> None:

@@ -13,7 +13,7 @@ from infra.simulate.students import instant_text
 
 _ATTEMPT_SECONDS = 20.0
 _PAUSE_SECONDS = 0.3
-_BETWEEN_STUDENTS_SECONDS = 4.0
+_BETWEEN_STUDENTS_SECONDS = 1.5
 _ACTIONS = (
     ("navigation", "page_view"),
     ("education", "flashcard_review"),

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from processors import steps
 from processors.cache import UserCache
 from processors.envelopes import Message
+from processors.erasure import sweep
 from processors.flush import Flusher, NeedsCare, Prepared
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
@@ -137,9 +138,10 @@ class Owner:
         self._pause(Stop(step.value))
 
     def close_days(self) -> None:
-        """Closes the days that can be closed; what fails is left for the next time."""
+        """Closes the days that can be closed, and deletes what is erased; what fails is left for the next time."""
         try:
             close_days(self._sink, self._clock(), self._settings.retention_days)
+            sweep(self._sink)
         except SinkUnavailable:
             return
 
@@ -207,8 +209,8 @@ class ScheduledSink(Sink):
     def command(self, name: str, **values: str | int) -> None:
         self._ask(name, lambda: self._real.command(name, **values), True)
 
-    def lines(self, name: str, **values: str | int) -> list[str]:
-        found: list[str] = self._ask(name, lambda: self._real.lines(name, **values), False)
+    def texts(self, name: str, **values: str | int) -> list[list[str]]:
+        found: list[list[str]] = self._ask(name, lambda: self._real.texts(name, **values), False)
         return found
 
     def drop_partition(self, partition: str) -> None:

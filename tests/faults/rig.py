@@ -28,6 +28,7 @@ SETTINGS = {
     # Few enough that most users are read back from ClickHouse again and again.
     "CONVERGIO_CACHE_EVENTS": "500",
     "CONVERGIO_RETENTION_CHECK_SECONDS": "5",
+    "CONVERGIO_ERASURE_SWEEP_SECONDS": "2",
 }
 QUICK = RestartPolicy(first_delay=0.1, factor=1.0)
 """What dies is back at once, however often it dies."""

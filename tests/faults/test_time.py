@@ -162,7 +162,6 @@ def test_all_never_falls_while_days_are_dropped_under_events_as_late_as_may_be(
         "day-dropped",
         "closed_sessions",
         "drop_closed_sessions",
-        "left_of_erased",
     ],
 )
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "sleeps"])

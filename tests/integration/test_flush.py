@@ -14,6 +14,7 @@ from processors.cache import UserCache
 from processors.dead_letters import DeadLetter, TooManyDeadLetters
 from processors.dedup import Outcome
 from processors.envelopes import EventBatch, Message, decode
+from processors.erasure import sweep
 from processors.flush import Flusher, FlushReport, NeedsCare
 from processors.fold import fold, users_from
 from processors.retention import close_days, last_closable_day
@@ -187,6 +188,7 @@ def test_an_erasure_takes_what_came_before_it_and_leaves_what_comes_after(proces
     processor.flush(message(gone, 1), message(other, 2))
     before = lifetime(client)
     processor.flush(erasure(user, 3), message([again], 4))
+    sweep(processor.sink)
     assert count(client, f"events_data WHERE user_id = '{user}' AND epoch = 0") == 0
     for table in ("sessions_data", "recent_sessions_data"):
         assert count(client, f"{table} WHERE user_id = '{user}' AND epoch = 0") == 0

@@ -95,9 +95,35 @@ async def test_an_erasure_through_kafka_leaves_nothing_of_the_user(pipeline: Pip
     await pipeline.send(message([event], 0))
     await pipeline.send(erasure(event.user, 1))
     await pipeline.send(message([sent()], 2))
+    pipeline.settings.erasure_sweep_seconds = 0.5
     async with pipeline.processor():
         await pipeline.until_committed()
-    assert pipeline.stored() == 1
+        assert pipeline.stored() == 1
+
+        async def nothing_is_left() -> bool:
+            tables = ("events_data", "sessions_data", "recent_sessions_data")
+            rows = [await asyncio.to_thread(pipeline.rows, f"SELECT count() FROM {table}") for table in tables]
+            return rows == [[(1,)]] * 3
+
+        await until(nothing_is_left, pipeline.log)
+
+
+async def test_a_flood_of_erasures_holds_no_flush_up_for_long(pipeline: Pipeline) -> None:
+    """Each takes a few statements, and no delete: those are done for all at once, later and beside the flushes."""
+    gone = [sent() for _ in range(150)]
+    for offset, event in enumerate(gone):
+        await pipeline.send(message([event], 2 * offset))
+        await pipeline.send(erasure(event.user, 2 * offset + 1))
+    await pipeline.send(message([sent()], 2 * len(gone)))
+    pipeline.settings.heartbeat_seconds = 4.0
+    async with pipeline.processor() as process:
+        await pipeline.until_committed()
+        assert pipeline.stored() == 1
+        assert await answers_ok(pipeline.settings.processor_port, "/healthz")()
+        assert process.returncode is None
+        assert await pipeline.metric("convergio_processor_erasures_total") == len(gone)
+    (sums,) = pipeline.rows("SELECT sessions, events FROM lifetime")
+    assert sums == (len(gone) + 1, len(gone) + 1)
 
 
 async def test_killed_at_any_moment_it_stores_everything_once(pipeline: Pipeline) -> None:

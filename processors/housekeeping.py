@@ -1,0 +1,82 @@
+"""What no flush waits for: closing days, and deleting what erasures and late writers left. In a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from processors.erasure import sweep
+from processors.retention import close_days
+from processors.settings import ProcessorSettings
+from processors.sink import Sink, SinkUnavailable
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Job:
+    """`due` is in monotonic seconds."""
+
+    work: Callable[[], None]
+    due: float = 0.0
+
+
+class Housekeeping:
+    """Runs until `stop`. Any number of processors may do this at once, and any of them may die in the middle.
+
+    `clock` gives the wall clock (UTC).
+    """
+
+    def __init__(self, settings: ProcessorSettings, sink: Sink, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="housekeeping")
+        self._changed = asyncio.Event()
+        self._stopping = False
+        # Both at once at the start: whoever died before may have left something.
+        self._closing = _Job(self._close_days)
+        self._sweeping = _Job(lambda: sweep(self._sink))
+
+    def erased(self) -> None:
+        """An erasure was carried out: there is something to delete, soon and together with others."""
+        self._sweeping.due = min(self._sweeping.due, time.monotonic() + self._settings.erasure_sweep_seconds)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Does what is due, and waits for the next."""
+        while not self._stopping:
+            for job in (self._closing, self._sweeping):
+                if job.due <= time.monotonic() and not self._stopping:
+                    await self._do(job)
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(self._closing.due, self._sweeping.due) - time.monotonic()):
+                    await self._changed.wait()
+
+    def stop(self) -> None:
+        """Ends `run`. What is under way in ClickHouse goes on there; nobody needs its answer."""
+        self._stopping = True
+        self._changed.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _do(self, job: _Job) -> None:
+        job.due = time.monotonic() + self._settings.retention_check_seconds
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, job.work)
+        except SinkUnavailable as error:
+            job.due = min(job.due, time.monotonic() + _RETRY_SECONDS)
+            log.warning("housekeeping failed", extra={"reason": str(error)})
+
+    def _close_days(self) -> None:
+        closed = close_days(self._sink, self._clock(), self._settings.retention_days)
+        if closed:
+            log.info("days closed", extra={"days": closed})

@@ -1,1 +1,0 @@
-DELETE FROM sessions_data WHERE user_id = '{user}' AND epoch <= {epoch}
