@@ -4,9 +4,11 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 BIN := .venv/bin
 READY := .venv/.installed
+SEED ?= $(shell date +%s)
+MINUTES ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint types format schema bench
+.PHONY: help setup demo up test faults lint types format schema bench
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +32,12 @@ demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops
 up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
-test: $(READY) lint types ## Lint, types and every test, against real Kafka and ClickHouse
-	@$(BIN)/pytest
+test: $(READY) lint types ## Lint, types and tests, against real Kafka and ClickHouse, with a short search for faults
+	@$(BIN)/pytest -m "not long"
+
+faults: $(READY) ## Everything that can go wrong, for MINUTES (8) at random from SEED: nothing lost, nothing twice
+	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) $(BIN)/pytest -m fault && \
+		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES)"
 
 lint: $(READY) ## Style and likely mistakes
 	@$(BIN)/ruff check .

@@ -66,6 +66,7 @@ def deaths(stack: RunningStack, service: str) -> int:
     return sum(event.kind is EventKind.DIED and event.service == service for event in stack.happenings)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_full_disk_stops_everything_and_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.ndjson"

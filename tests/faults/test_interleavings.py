@@ -1,12 +1,10 @@
 """Seeded schedules of two processors that crash, sleep and do not know whether what they wrote was written.
 
-`CONVERGIO_TEST_SCHEDULES` says how many, `CONVERGIO_TEST_SEED` which is the first: one schedule of the seed that a
-failure names repeats it.
+A failure names the seed of its schedule; CONVERGIO_TEST_SEED=that repeats it first.
 """
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 
 import pytest
@@ -17,20 +15,20 @@ from processors.sink import Sink
 from tests.faults.interleavings import Explorer, Faults
 from tests.faults.views import empty_every_table
 
-SEED = int(os.environ.get("CONVERGIO_TEST_SEED", "1"))
-SCHEDULES = int(os.environ.get("CONVERGIO_TEST_SCHEDULES", "3"))
+SCHEDULES_PER_MINUTE = 3
 STEPS = 150
 
 
 @pytest.mark.timeout(7200)
 def test_every_interleaving_ends_in_what_the_log_says(
-    settings: ProcessorSettings, client: Client, reports: list[str]
+    settings: ProcessorSettings, client: Client, seed: int, minutes: float, reports: list[str]
 ) -> None:
     sink, faults = Sink(settings), Faults()
     # Noon of today, so that a seed gives the same schedule at any hour.
     start_ms = int(datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
-    for seed in range(SEED, SEED + SCHEDULES):
+    schedules = round(SCHEDULES_PER_MINUTE * minutes)
+    for number in range(schedules):
         empty_every_table(client)
-        Explorer(seed, settings, sink, client, faults, start_ms).run(STEPS)
+        Explorer(seed + number, settings, sink, client, faults, start_ms).run(STEPS)
     sink.close()
-    reports.append(f"{SCHEDULES} schedules from seed {SEED}: {faults}")
+    reports.append(f"{schedules} schedules from seed {seed}: {faults}")

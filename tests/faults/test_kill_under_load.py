@@ -15,6 +15,7 @@ from tests.stacks import running_stack
 KILLED_IN_TURN = ("processor-0", "clickhouse", "ingest-0", "processor-1", "kafka")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_doubled_when_any_process_is_killed_under_load(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.ndjson"

@@ -46,6 +46,7 @@ async def test_a_processor_that_hangs_says_so_and_the_next_one_stores_everything
     assert pipeline.stored() == 2
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("bug", [Bug.COMMITS_NOTHING, Bug.DELIVERS_NOTHING])
 async def test_when_commits_stand_still_the_processor_is_restarted(tmp_path: Path, bug: Bug) -> None:

@@ -55,6 +55,7 @@ async def flood(stack: RunningStack, ledger: Path, seconds: float, connections: 
     assert await asyncio.wait_for(process.wait(), seconds + 120) == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_flood_is_taken_within_bounded_memory_and_every_accepted_event_is_stored_once(
     tmp_path: Path, flood_seconds: float, reports: list[str]

@@ -33,6 +33,7 @@ async def until_all_is_committed(stack: RunningStack) -> None:
     await reader.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_sleeper_that_wakes_up_corrupts_nothing(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.ndjson"
