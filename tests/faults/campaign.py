@@ -1,4 +1,4 @@
-"""Faults at random under load, from a seed: rounds of one to eight at a time, each round until all is caught up."""
+"""Faults at random under load, from a seed: rounds of one to ten at a time, each round until all is caught up."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.faults.rig import OPERATOR_TOKEN, Rig
 from tests.faults.verdict import Verdict, judge
 from tests.oracle import read_ledger
 
+ROUND_SIZES = (1, 1, 2, 4, 6, 8, 10)
 ROUND_SECONDS = 300.0
 """No round may take longer, or something does not recover."""
 
@@ -33,18 +34,18 @@ class Fault(NamedTuple):
 
 
 def schedule(seed: int) -> Iterator[list[Fault]]:
-    """Rounds without end, the same for the same seed. Every fault comes as often as every other."""
+    """Rounds without end, the same for the same seed. Every fault comes as often as every other, alone and in company."""
     rng = Random(seed)
-    deck: list[str] = []
+    alone, together = _deck(rng), _deck(rng)
     while True:
-        size = rng.choice((1, 1, 2, 4, 6, 8))
-        faults: list[Fault] = []
-        while len(faults) < size:
-            if not deck:
-                deck = rng.sample(sorted(INJECTIONS), len(INJECTIONS))
-            after = rng.uniform(0, 5) if faults else 0.0
-            faults.append(Fault(deck.pop(), after, rng.getrandbits(32)))
-        yield faults
+        size = rng.choice(ROUND_SIZES)
+        deck = alone if size == 1 else together
+        yield [Fault(next(deck), rng.uniform(0, 5) if number else 0.0, rng.getrandbits(32)) for number in range(size)]
+
+
+def _deck(rng: Random) -> Iterator[str]:
+    while True:
+        yield from rng.sample(sorted(INJECTIONS), len(INJECTIONS))
 
 
 @dataclass
