@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 
 
 def schedule(seed: int) -> Iterator[list[Fault]]:
-    """Rounds without end, the same for the same seed. Every fault comes as often as every other, alone and in company."""
+    """Rounds without end, the same for the same seed. Each fault comes as often as any other, alone and in company."""
     rng = Random(seed)
     alone, together = _deck(rng), _deck(rng)
     while True:
