@@ -98,7 +98,9 @@ async def gateway_process(
             preexec_fn=prepare,
         )
     try:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        # A gateway that soon closes idle connections may be closing the one that a request is sent over.
+        connector = aiohttp.TCPConnector(force_close="keep_alive_seconds" in changes)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield Process(port, process, session)
     finally:
         if process.returncode is None:

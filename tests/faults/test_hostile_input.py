@@ -50,9 +50,9 @@ async def gateway(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
         log,
         max_inflated_bytes=str(MAX_INFLATED_BYTES),
         max_inflight_bytes=str(MAX_INFLIGHT_BYTES),
-        head_seconds="0.3",
+        head_seconds="1",
         keep_alive_seconds="1",
-        body_stall_seconds="0.3",
+        body_stall_seconds="1",
     ) as process:
         await until(process.is_ready)
         before = process.memory_high_water()
