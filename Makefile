@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.installed
 SEED ?= $(shell date +%s)
-MINUTES ?= 8
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test faults lint types format schema bench
@@ -35,7 +35,7 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 test: $(READY) lint types ## Lint, types and tests, against real Kafka and ClickHouse, with a short search for faults
 	@$(BIN)/pytest -m "not long"
 
-faults: $(READY) ## Everything that can go wrong, for MINUTES (8) at random from SEED: nothing lost, nothing twice
+faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
 	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) $(BIN)/pytest -m fault && \
 		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES)"
 

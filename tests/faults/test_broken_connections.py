@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import clickhouse_connect
@@ -12,6 +13,8 @@ import pytest
 
 from infra.clickhouse.migrate import migrate
 from infra.local.ports import free_ports
+from processors import sink
+from processors.dedup import Outcome
 from processors.settings import ProcessorSettings
 from processors.sink import SinkUnavailable, StoredEvent
 from tests.events import expected_sessions, message, sent
@@ -100,4 +103,29 @@ async def test_a_flush_that_broke_anywhere_is_stored_once_when_it_is_repeated(
     with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
         shown = client.query("SELECT count(), uniqExact(event_id) FROM events").result_rows
         assert shown == [(len(events), len(events))]
+        assert sessions(client) == expected_sessions(events)
+
+
+async def test_an_insert_that_timed_out_and_was_done_all_the_same_counts_once(
+    wire: Wire, behind_the_wire: ProcessorSettings, clickhouse: ClickHouseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "_ANSWER_SECONDS", 0.5)
+    user, session = sent().user, sent().session
+    events = [sent(user, session=session, minutes_ago=minutes) for minutes in (3, 2, 1)]
+    processor = Processor(behind_the_wire)
+    loop = asyncio.get_running_loop()
+    database = behind_the_wire.clickhouse_database
+    with (
+        ThreadPoolExecutor(1) as thread,
+        clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client,
+    ):
+        # Connected, and the user is cached: the next question is the insert.
+        await loop.run_in_executor(thread, processor.flush, message(events[:1], 1))
+        with wire.delayed(1.5), pytest.raises(SinkUnavailable, match="timed out"):
+            await loop.run_in_executor(thread, processor.flush, message(events[1:], 2))
+        assert client.query("SELECT count() FROM events").result_rows == [(3,)]
+        processor.caches.clear()
+        report = await loop.run_in_executor(thread, processor.flush, message(events[1:], 2))
+        assert report.outcomes == {Outcome.REDELIVERED: 2}
+        assert client.query("SELECT count() FROM events_data").result_rows == [(3,)]
         assert sessions(client) == expected_sessions(events)
