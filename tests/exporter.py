@@ -85,6 +85,8 @@ class Exporter:
 
     async def samples(self) -> dict[str, float]:
         """The samples of a scrape after a fresh reading: series as written, and values."""
+        # The first may join a reading that began before the call; the second begins after it.
+        await self.board.refresh()
         await self.board.refresh()
         lines = (await self.get("/metrics")).lines
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
