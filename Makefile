@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/.installed
 SEED ?= $(shell date +%s)
 MINUTES ?= 5
+TOGETHER ?= 10
+ONLY ?= tests/faults
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test faults lint types format schema bench
@@ -36,7 +38,8 @@ test: $(READY) lint types ## Lint, types and tests, against real Kafka and Click
 	@$(BIN)/pytest -m "not long"
 
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
-	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) $(BIN)/pytest -m fault && \
+	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \
+		$(BIN)/pytest -m fault $(ONLY) && \
 		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES)"
 
 lint: $(READY) ## Style and likely mistakes

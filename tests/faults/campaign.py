@@ -33,13 +33,17 @@ class Fault(NamedTuple):
     seed: int
 
 
-def schedule(seed: int) -> Iterator[list[Fault]]:
-    """Rounds without end, the same for the same seed. Each fault comes as often as any other, alone and in company."""
+def schedule(seed: int, together: int) -> Iterator[list[Fault]]:
+    """Rounds without end, the same for the same seed, with at most `together` faults each.
+
+    Each fault comes as often as any other, alone and in company.
+    """
     rng = Random(seed)
-    alone, together = _deck(rng), _deck(rng)
+    sizes = [size for size in ROUND_SIZES if size <= together]
+    alone, in_company = _deck(rng), _deck(rng)
     while True:
-        size = rng.choice(ROUND_SIZES)
-        deck = alone if size == 1 else together
+        size = rng.choice(sizes)
+        deck = alone if size == 1 else in_company
         yield [Fault(next(deck), rng.uniform(0, 5) if number else 0.0, rng.getrandbits(32)) for number in range(size)]
 
 
@@ -81,10 +85,10 @@ class Outcome:
         return "\n".join([head, *table, str(self.verdict), *self.mistakes])
 
 
-async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, say: Path) -> Outcome:
+async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, together: int) -> Outcome:
     """Injects faults for so many seconds, then lets everything finish and compares.
 
-    `say` is a file that names each round as it begins, so that a run that hangs tells where.
+    `rounds.log` in the folder names each round as it begins, so that a run that hangs tells where.
     """
     outcome = Outcome(seed)
     ledger = folder / "ledger.ndjson"
@@ -94,10 +98,10 @@ async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, say: Path) -
     async with load(rig.stack, ledger, urls=rig.urls, rate=200, seed=seed), asyncio.TaskGroup() as tasks:
         tasks.create_task(leavers.run())
         tasks.create_task(readers.run())
-        for faults in schedule(seed):
+        for faults in schedule(seed, together):
             if time.monotonic() - began > seconds:
                 break
-            with say.open("a") as log:
+            with (folder / "rounds.log").open("a") as log:
                 log.write(f"{time.monotonic() - began:7.1f} s  " + ", ".join(fault.name for fault in faults) + "\n")
                 seen = len(rig.stack.happenings)
                 try:

@@ -1,7 +1,7 @@
 """Fixtures of the fault tests: how long and from which seed to search, what a run found, and processors in pieces.
 
-`make faults SEED=7 MINUTES=15` sets CONVERGIO_TEST_SEED and CONVERGIO_TEST_MINUTES; without them a run is short. What
-a test adds to `reports` is printed at the end.
+`make faults SEED=7 MINUTES=15 TOGETHER=1` sets CONVERGIO_TEST_SEED, _MINUTES and _TOGETHER; without them a run is
+short. What a test adds to `reports` is printed at the end.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.servers import ClickHouseAddress
 
 SHORT_SEED = 20260504
 SHORT_MINUTES = 1.0
+MANY = 10
 _REPORTS = pytest.StashKey[list[str]]()
 
 
@@ -38,6 +39,12 @@ def seed() -> int:
 def minutes() -> float:
     """How long to go on injecting faults."""
     return float(os.environ.get("CONVERGIO_TEST_MINUTES", SHORT_MINUTES))
+
+
+@pytest.fixture(scope="session")
+def together() -> int:
+    """How many faults may come at once."""
+    return int(os.environ.get("CONVERGIO_TEST_TOGETHER", MANY))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from tests.faults.rig import running_rig
 
 @pytest.mark.timeout(7200)
 async def test_faults_at_random_lose_nothing_and_double_nothing(
-    tmp_path: Path, seed: int, minutes: float, reports: list[str]
+    tmp_path: Path, seed: int, minutes: float, together: int, reports: list[str]
 ) -> None:
     async with running_rig(tmp_path / "stack") as rig:
-        outcome = await campaign.run(rig, seed, tmp_path, seconds=minutes * 60, say=tmp_path / "rounds.log")
+        outcome = await campaign.run(rig, seed, tmp_path, seconds=minutes * 60, together=together)
     reports.append(str(outcome))
-    assert outcome.good, f"replay it with make faults SEED={seed} MINUTES={minutes:g}\n{outcome}"
+    assert outcome.good, f"replay it with make faults SEED={seed} MINUTES={minutes:g} TOGETHER={together}\n{outcome}"
