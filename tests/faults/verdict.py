@@ -70,14 +70,20 @@ class Verdict:
 
 
 async def judge(
-    stack: RunningStack, lines: Sequence[Line], erased: Sequence[Line] = (), *, unlisted: bool = False
+    stack: RunningStack,
+    lines: Sequence[Line],
+    erased: Sequence[Line] = (),
+    *,
+    unlisted: bool = False,
+    wait: float = 120,
 ) -> Verdict:
-    """Compares once every processor has done its work: rows, sums, metrics and students' statistics.
+    """Compares once every processor has done its work, for which it has `wait` seconds: rows, sums, metrics and
+    students' statistics.
 
     `lines` is the ledger of everything that has to be shown, `erased` of what was accepted and erased since. With
     `unlisted` the test has sent events of users that no ledger lists: sums over everyone are then left to the audit.
     """
-    report = await stack.audit()
+    report = await stack.audit(wait)
     oracle = Oracle(lines)
     gone = Oracle({**line, "user": f"{line['user']} {line['session']}"} for line in erased)
     verdict = Verdict(
