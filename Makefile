@@ -40,7 +40,7 @@ test: $(READY) lint types ## Lint, types and tests, against real Kafka and Click
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
 	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \
 		$(BIN)/pytest -m fault $(ONLY) && \
-		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES)"
+		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES) TOGETHER=$(TOGETHER)"
 
 lint: $(READY) ## Style and likely mistakes
 	@$(BIN)/ruff check .
