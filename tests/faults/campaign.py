@@ -12,7 +12,7 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from tests.faults.injections import INJECTIONS
+from tests.faults.injections import INJECTIONS, NothingHappened
 from tests.faults.leavers import Leavers
 from tests.faults.loads import load
 from tests.faults.readers import Readers
@@ -62,6 +62,10 @@ class Outcome:
     injected: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     recoveries: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """By fault: seconds from its end until everything sent by then was stored; of rounds with one fault."""
+    missed: int = 0
+    """Faults that no process ran into; they do not count as injected."""
+    looks: int = 0
+    """How often readers looked."""
     erasures: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     mistakes: list[str] = field(default_factory=list)
@@ -70,12 +74,13 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Nothing was lost, doubled, or shown wrongly."""
-        return self.verdict.good and not self.mistakes
+        return self.verdict.good and not self.mistakes and sum(self.injected.values()) > 0 and self.looks > 0
 
     def __str__(self) -> str:
         total = sum(self.injected.values())
         head = (
-            f"seed {self.seed}: {total} faults in {self.rounds} rounds, {self.seconds:.0f} s, {self.erasures} erasures"
+            f"seed {self.seed}: {total} faults in {self.rounds} rounds, {self.seconds:.0f} s, {self.erasures} erasures;"
+            f" {self.missed} faults hit nobody, readers looked {self.looks} times"
         )
         table = [f"{'fault':<36}{'injected':>9}{'caught up after: median':>25}{'max':>8}"]
         for name in sorted(self.injected):
@@ -112,7 +117,7 @@ async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, together: in
         leavers.stop()
         readers.stop()
     outcome.seconds = time.monotonic() - began
-    outcome.erasures = leavers.erasures
+    outcome.erasures, outcome.looks = leavers.erasures, readers.looks
     outcome.verdict = await judge(rig.stack, [*read_ledger(ledger), *leavers.shown], leavers.erased)
     letters = (await rig.stack.audit())["dead_letters"]
     outcome.mistakes += readers.mistakes
@@ -124,8 +129,12 @@ async def run(rig: Rig, seed: int, folder: Path, *, seconds: float, together: in
 async def _round(rig: Rig, faults: list[Fault], outcome: Outcome) -> None:
     async def inject(fault: Fault) -> None:
         await asyncio.sleep(fault.after)
-        await INJECTIONS[fault.name](rig, Random(fault.seed))
-        outcome.injected[fault.name] += 1
+        try:
+            await INJECTIONS[fault.name](rig, Random(fault.seed))
+        except NothingHappened:
+            outcome.missed += 1
+        else:
+            outcome.injected[fault.name] += 1
 
     async with asyncio.TaskGroup() as tasks:
         for fault in faults:
@@ -134,5 +143,5 @@ async def _round(rig: Rig, faults: list[Fault], outcome: Outcome) -> None:
     over = time.monotonic()
     await rig.until_caught_up()
     outcome.rounds += 1
-    if len(faults) == 1:
+    if len(faults) == 1 and outcome.injected[faults[0].name]:
         outcome.recoveries[faults[0].name].append(time.monotonic() - over)

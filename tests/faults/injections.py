@@ -29,7 +29,12 @@ from tests.faults.wire import Wire
 from tests.stacks import until
 
 Injection = Callable[[Rig, Random], Awaitable[None]]
-"""Returns when the fault is over, not when its consequences are."""
+"""Returns when the fault is over, not when its consequences are. Raises `NothingHappened`."""
+
+
+class NothingHappened(Exception):
+    """No process ran into the fault in time."""
+
 
 _REACHED_SECONDS = 20.0
 """How long a fail point stays armed when no process comes to it."""
@@ -137,9 +142,11 @@ async def sleeper_in_an_erasure(rig: Rig, rng: Random) -> None:
 async def sleeper_with_an_insert_in_flight(rig: Rig, rng: Random) -> None:
     """An insert stays on its way until all of it has been done by another, and then arrives."""
     async with rig.clickhouse.held(b"INSERT", rng.choice((b"events_data", b"sessions_data"))) as caught:
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(caught.wait(), _REACHED_SECONDS)
-            await asyncio.sleep(rng.uniform(1, 10))
+        except TimeoutError:
+            raise NothingHappened from None
+        await asyncio.sleep(rng.uniform(1, 10))
 
 
 async def die_at(step: Step, rig: Rig, rng: Random) -> None:
@@ -147,8 +154,11 @@ async def die_at(step: Step, rig: Rig, rng: Random) -> None:
     times = rng.choice((1, 1, 2))
     before = len(rig.points.spent)
     rig.points.arm(step, Action.KILL, times)
-    with contextlib.suppress(TimeoutError):
+    try:
         await until(lambda: len(rig.points.spent) >= before + times, seconds=_REACHED_SECONDS)
+    except TimeoutError:
+        if not any(point.step is step for point in rig.points.spent[before:]):
+            raise NothingHappened from None
 
 
 async def refuse_clickhouse(rig: Rig, rng: Random) -> None:
@@ -244,9 +254,10 @@ async def _sleep_at(rig: Rig, step: Step) -> None:
     rig.points.arm(step, Action.SLEEP)
     try:
         await until(lambda: len(rig.points.spent) > before, seconds=_REACHED_SECONDS)
-        await rig.until_caught_up()
     except TimeoutError:
-        pass
+        raise NothingHappened from None
+    else:
+        await rig.until_caught_up()
     finally:
         for point in rig.points.spent[before:]:
             if point.action is Action.SLEEP:
@@ -264,9 +275,14 @@ async def _slow(rig: Rig, service: str, seconds: float) -> None:
 
 async def _wear_off(wire: Wire, begin: Callable[[Wire], None]) -> None:
     begin(wire)
-    with contextlib.suppress(TimeoutError):
+    wanted = wire.faults_left
+    try:
         await until(lambda: wire.faults_left == 0, seconds=_REACHED_SECONDS)
-    wire.forget()
+    except TimeoutError:
+        if wire.faults_left == wanted:
+            raise NothingHappened from None
+    finally:
+        wire.forget()
 
 
 async def _with_table_setting(rig: Rig, rng: Random, setting: str) -> None:
