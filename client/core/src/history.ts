@@ -1,0 +1,4 @@
+/** Placeholder. */
+export interface History {
+  epoch: number;
+}

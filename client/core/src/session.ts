@@ -1,0 +1,4 @@
+/** Placeholder. */
+export interface Session {
+  id: string;
+}
