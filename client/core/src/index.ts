@@ -1,1 +1,4 @@
+export type { History } from './history.js';
+export { localStatistics } from './statistics.js';
+export { createTelemetry } from './telemetry.js';
 export type * from './types.js';
