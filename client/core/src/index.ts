@@ -1,4 +1,5 @@
 export type { History } from './history.js';
+export { engagementScore, SCORE_TARGETS, type ScoreTargets } from './score.js';
 export { localStatistics } from './statistics.js';
 export { createTelemetry } from './telemetry.js';
 export type * from './types.js';
