@@ -67,13 +67,19 @@ export const prune = (history: History, now: number): History => {
 /** A history out of storage; an empty one if it is not of this shape, which `join` relies on. */
 export const readHistory = (value: unknown): History => {
   const { epoch, sessions, counts } = (value ?? {}) as History;
-  return isTree(epoch, 0) && isTree(sessions, 3) && isTree(counts, 3) ? (value as History) : emptyHistory();
+  return isNumber(epoch) && isTree(sessions, isRuns) && isTree(counts, isTabs)
+    ? { epoch, sessions, counts }
+    : emptyHistory();
 };
 
-const isTree = (value: unknown, depth: number): boolean =>
-  depth
-    ? typeof value === 'object' && !!value && Object.values(value).every((inner) => isTree(inner, depth - 1))
-    : Number.isFinite(value);
+type Check = (value: unknown) => boolean;
+const isNumber: Check = Number.isFinite;
+const isTree = (value: unknown, check: Check): boolean =>
+  typeof value === 'object' && !!value && Object.values(value).every(check);
+const isList = (value: unknown, check: Check): boolean => Array.isArray(value) && value.every(check);
+const isRuns: Check = (runs) =>
+  isList(runs, (run) => isList(run, isNumber) && (run as readonly number[]).length === 2);
+const isTabs: Check = (tabs) => isTree(tabs, (counts) => isTree(counts, isNumber));
 
 const keep = <T>(tree: Tree<T>, test: (key: string, value: T) => boolean): Tree<T> => {
   const all = Object.entries(tree);
