@@ -30,9 +30,11 @@ export interface DeliveryLoop {
   strangers: () => void;
 }
 
+/** `alone` runs what no other tab may do at the same time. */
 export function createDelivery(
   transport: Transport,
   batchSize: number,
+  alone: <T>(run: () => Promise<T>) => Promise<T>,
   report: (report: Report) => void,
 ): DeliveryLoop {
   const inFlight = new Set<string>();
@@ -48,20 +50,18 @@ export function createDelivery(
 
   /**
    * Lets the gateway give this browser its cookie before any event goes. A first batch whose answer is lost would
-   * otherwise be repeated under another id, and count for two people.
+   * otherwise be repeated under another id, and count for two people; so would the first batches of two tabs.
    */
   async function contact(): Promise<boolean> {
-    if (known) return true;
     const response = await transport.call('POST', 'identity');
-    const { status = 0 } = response ?? {};
-    if (!response || status === 429 || status > 499) {
-      failed(response ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
+    const answer = response?.ok && (await response.json().catch(() => null));
+    if (typeof answer?.optedOut !== 'boolean') {
+      failed(response && !response.ok ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
       return false;
     }
     known = true;
-    const answer = response.ok ? await response.json().catch(() => null) : null;
-    if (answer?.optedOut) report({ optedOut: true });
-    return !answer?.optedOut;
+    if (answer.optedOut) report({ optedOut: true });
+    return !answer.optedOut;
   }
 
   function take(queue: Queue, count: number, bytes: number): Map<string, string> {
@@ -100,9 +100,10 @@ export function createDelivery(
 
   async function empty(queue: Queue): Promise<void> {
     let size = batchSize;
+    queue.refresh();
     while (queue.events.size && notBefore <= Date.now()) {
       report({ state: 'sending' });
-      if (!(await contact())) return;
+      if (!known && !(await alone(contact))) return;
       const batch = take(queue, size, BATCH_BYTES);
       if (!batch.size) return;
       const outcome = await send(queue, batch, false);
