@@ -57,7 +57,7 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
       for (;;) {
         try {
           storage?.setItem(key, json);
-          stored.add(key);
+          if (storage) stored.add(key);
           break;
         } catch {
           // Full. When nothing of ours is left to give up, the event lives in memory only.

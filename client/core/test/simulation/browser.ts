@@ -70,6 +70,10 @@ export class Tab {
   alive = true;
   online = true;
   telemetry!: Telemetry;
+  /** Requests it has tried. */
+  fetches = 0;
+  /** Is told of each. */
+  onFetch: (url: string, init: RequestInit) => void = () => {};
   private readonly events = new EventTarget();
   private readonly document = { visibilityState: 'visible', location: { protocol: 'http:' } };
   private readonly window: Browser;
@@ -147,6 +151,8 @@ export class Tab {
 
   private fetch(url: string, init: RequestInit): Promise<Response> {
     const { browser } = this;
+    this.fetches++;
+    this.onFetch(url, init);
     const request = {
       path: url,
       method: init.method ?? 'GET',
