@@ -41,7 +41,10 @@ function told(statistics: Statistics): Case['expected'] {
     to: range.to,
     totals,
     days: Object.fromEntries(busy),
-    features: Object.fromEntries(features.map(({ feature, count }) => [feature, count])) as Record<Feature, number>,
+    features: Object.fromEntries(features.map(({ feature, count }) => [feature, count])) as Record<
+      Feature,
+      number
+    >,
     score: score.score,
     components: Object.fromEntries(
       score.components.map(({ name, value, points }) => [name, { value, points }]),

@@ -22,12 +22,17 @@ const TABS = 4;
 export function interleavings(events: number): fc.Arbitrary<Step[]> {
   const tab = fc.nat(TABS - 1);
   const order = fc.shuffledSubarray([...Array(events).keys()], { minLength: events });
-  const rest = fc.array(fc.tuple(tab, fc.option(fc.tuple(tab, tab))), { minLength: events, maxLength: events });
-  return fc
-    .tuple(order, rest)
-    .map(([indices, others]) =>
-      indices.map((event, index) => ({ event, tab: others[index]?.[0] ?? 0, read: others[index]?.[1] ?? null })),
-    );
+  const rest = fc.array(fc.tuple(tab, fc.option(fc.tuple(tab, tab))), {
+    minLength: events,
+    maxLength: events,
+  });
+  return fc.tuple(order, rest).map(([indices, others]) =>
+    indices.map((event, index) => ({
+      event,
+      tab: others[index]?.[0] ?? 0,
+      read: others[index]?.[1] ?? null,
+    })),
+  );
 }
 
 /** What the tabs know together at the end. `now` is when they look for what is too old; never, unless told. */
