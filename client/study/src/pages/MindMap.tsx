@@ -3,8 +3,8 @@ import { useEffect, useRef } from 'react';
 import type { Branch } from '../content/types.js';
 import { useStudy } from '../study.js';
 
-const WIDTH = 720;
-const HEIGHT = 420;
+const WIDTH = 540;
+const HEIGHT = 440;
 const CENTRE = { x: WIDTH / 2, y: HEIGHT / 2 };
 
 interface Point {
@@ -61,13 +61,13 @@ const limbAngle = (index: number, count: number) => -Math.PI / 2 + (index * 2 * 
 
 /** A point on an ellipse around the centre that fills the picture. */
 const around = (angle: number, distance: number): Point => ({
-  x: CENTRE.x + Math.cos(angle) * distance * (WIDTH / 2 - 60),
+  x: CENTRE.x + Math.cos(angle) * distance * (WIDTH / 2 - 64),
   y: CENTRE.y + Math.sin(angle) * distance * (HEIGHT / 2 - 24),
 });
 
 function Limb({ branch, angle }: { branch: Branch; angle: number }) {
   const middle = around(angle, 0.55);
-  const spread = 0.42;
+  const spread = 0.5;
   return (
     <g>
       <Line from={CENTRE} to={middle} />
@@ -95,8 +95,8 @@ function Line({ from, to }: { from: Point; to: Point }) {
 }
 
 function Node({ at, text, kind }: { at: Point; text: string; kind: 'root' | 'branch' | 'leaf' }) {
-  const width = text.length * 9 + 36;
-  const height = kind === 'root' ? 52 : 38;
+  const width = text.length * (kind === 'root' ? 12 : 10) + 34;
+  const height = kind === 'root' ? 52 : 40;
   return (
     <g className={`node node-${kind}`}>
       <rect
