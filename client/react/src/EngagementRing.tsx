@@ -68,14 +68,17 @@ function Component({ name, value, target, weight, points }: ScoreComponent) {
   const { text, format } = useLanguage();
   const { of, minutes } = text.engagement;
   const named = text.components[name] ?? { name, meaning: '' };
-  const goal = name === 'study_minutes' ? minutes(format.number(target)) : format.number(target);
+  const reached =
+    name === 'study_minutes'
+      ? minutes(of(format.number(Math.round(value)), format.number(target)))
+      : of(format.number(value), format.number(target));
   return (
     <tr>
       <th scope="row">
         {named.name}
         <small>{named.meaning}</small>
       </th>
-      <td>{of(format.number(value), goal)}</td>
+      <td>{reached}</td>
       <td>
         {of(format.number(points), format.number(weight))}
         <span className="convergio-meter" aria-hidden="true">

@@ -25,18 +25,23 @@ export function Skeleton() {
           caption={text.featureUse.caption}
           height={FEATURES_HEIGHT}
         />
-        <Placeholder title={text.engagement.title} caption={text.engagement.caption} height={320} />
+        <Placeholder title={text.engagement.title} caption={text.engagement.caption} />
       </div>
     </div>
   );
 }
 
-function Placeholder({ title, caption, height }: { title: string; caption: string; height: number }) {
+function Placeholder({ title, caption, height }: { title: string; caption: string; height?: number }) {
   return (
     <section className="convergio-card">
       <h2>{title}</h2>
-      <p>{caption}</p>
-      <div className="convergio-blank" style={{ blockSize: height }} />
+      <figure>
+        <figcaption>{caption}</figcaption>
+        <div
+          className={height === undefined ? 'convergio-engagement convergio-blank' : 'convergio-blank'}
+          style={{ blockSize: height }}
+        />
+      </figure>
     </section>
   );
 }
