@@ -3,24 +3,24 @@ import type { Day, Statistics } from '@convergio/telemetry';
 /** When the gallery is. Its numbers never change, so neither do its screenshots. */
 export const NOW = new Date('2026-05-07T08:32:00Z');
 
-const MINUTES = [22, 0, 35.5, 64.8, 18, 41, 27.25];
-const FIRST = 1;
+const MINUTES = [12, 0, 21.5, 64.8, 8, 0, 26.25];
 
 /** A week of a student who studies, or (with `share` 0) of one who does not. */
 export function sample(share = 1): Statistics {
   const of = (amount: number) => Math.round(amount * share);
+  const hundredths = (amount: number) => Math.round(amount * 100) / 100;
   const days: Day[] = MINUTES.map((minutes, index) => ({
-    date: `2026-05-0${FIRST + index}`,
+    date: `2026-05-0${1 + index}`,
     sessions: minutes > 0 ? of(1 + (index % 3)) : 0,
-    studyMinutes: minutes * share,
+    studyMinutes: hundredths(minutes * share),
     questions: of(minutes / 4),
     pageViews: of(minutes / 2),
-    flashcards: of(minutes / 3),
-    quizzes: of(minutes / 20),
-    mindMaps: of(minutes / 30),
+    flashcards: of(minutes / 6),
+    quizzes: of(minutes / 25),
+    mindMaps: of(minutes / 40),
   }));
   const sum = (read: (day: Day) => number) => days.reduce((total, day) => total + read(day), 0);
-  const minutes = sum((day) => day.studyMinutes);
+  const minutes = hundredths(sum((day) => day.studyMinutes));
   const uses = {
     flashcards: sum((day) => day.flashcards),
     quizzes: sum((day) => day.quizzes),
@@ -29,24 +29,24 @@ export function sample(share = 1): Statistics {
   const values = {
     active_days: days.filter((day) => day.studyMinutes > 0).length,
     study_minutes: minutes,
-    learning_actions: Math.min(34, uses.flashcards + uses.quizzes + uses.mind_maps),
+    learning_actions: uses.flashcards + uses.quizzes + uses.mind_maps,
     distinct_features: of(4),
   };
   const goals = {
     active_days: { target: 5, weight: 25 },
-    study_minutes: { target: 240, weight: 35 },
+    study_minutes: { target: 150, weight: 35 },
     learning_actions: { target: 40, weight: 25 },
     distinct_features: { target: 5, weight: 15 },
   };
   const components = (Object.keys(goals) as (keyof typeof goals)[]).map((name) => {
     const { target, weight } = goals[name];
-    const value = Math.round(values[name] * 100) / 100;
+    const value = hundredths(values[name]);
     return {
       name,
       value,
       target,
       weight,
-      points: Math.round(100 * weight * Math.min(1, value / target)) / 100,
+      points: hundredths(weight * Math.min(1, value / target)),
     };
   });
   return {

@@ -2,8 +2,9 @@ import type { Statistics } from '@convergio/telemetry';
 import { ChartFigure } from './ChartFigure.js';
 import { useLanguage } from './language.js';
 
-const ROW = 56;
-const BAR = 12;
+// In em of the drawing, as the document's text.
+const ROW = 3.5;
+const BAR = { y: '1.9em', height: '0.75em', rx: '0.375em' };
 
 /** Of the chart with the three features there are today. */
 export const HEIGHT = 3 * ROW;
@@ -31,16 +32,16 @@ export function FeatureChart({ features }: { features: Statistics['features'] })
         role="img"
         aria-label={text.featureUse.summary(rows.map(({ name, count }) => `${name} ${count}`).join(', '))}
         width="100%"
-        height={ROW * rows.length}
+        height={`${ROW * rows.length}em`}
       >
         {rows.map(({ key, name, count, share }, index) => (
-          <svg key={key} aria-hidden="true" y={ROW * index} width="100%" height={ROW}>
-            <text y="20">{name}</text>
-            <text className="convergio-value" x="100%" y="20">
+          <svg key={key} aria-hidden="true" y={`${ROW * index}em`}>
+            <text y="1.35em">{name}</text>
+            <text className="convergio-value" x="100%" y="1.35em">
               {count}
             </text>
-            <rect className="convergio-track" y="30" width="100%" height={BAR} rx={BAR / 2} />
-            <rect className="convergio-bar" y="30" width={share} height={BAR} rx={BAR / 2} />
+            <rect className="convergio-track" width="100%" {...BAR} />
+            <rect className="convergio-bar" width={share} {...BAR} />
           </svg>
         ))}
       </svg>

@@ -39,7 +39,7 @@ function Placeholder({ title, caption, height }: { title: string; caption: strin
         <figcaption>{caption}</figcaption>
         <div
           className={height === undefined ? 'convergio-engagement convergio-blank' : 'convergio-blank'}
-          style={{ blockSize: height }}
+          style={height === undefined ? undefined : { blockSize: `${height}rem` }}
         />
       </figure>
     </section>

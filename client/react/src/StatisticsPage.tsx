@@ -73,10 +73,12 @@ function Page({ telemetry, refreshMs = 30_000, fetch, now }: PageProps) {
         <h1 id={id} ref={title} tabIndex={-1}>
           {text.title}
         </h1>
-        {view.kind === 'shown' ? (
-          <Origin {...view} retrying={retrying} onRetry={askAgain} />
-        ) : (
-          <p className="convergio-origin">{view.kind === 'loading' && text.loading}</p>
+        {view.kind === 'shown' && <Origin {...view} retrying={retrying} onRetry={askAgain} />}
+        {/* The announcer says this to screen readers. */}
+        {view.kind === 'loading' && (
+          <p className="convergio-origin" aria-hidden="true">
+            {text.loading}
+          </p>
         )}
       </header>
       <Announcer view={view} retrying={retrying} />

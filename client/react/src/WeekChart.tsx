@@ -2,11 +2,11 @@ import type { Day } from '@convergio/telemetry';
 import { ChartFigure } from './ChartFigure.js';
 import { useLanguage } from './language.js';
 
-const TOP = 24;
-const BARS = 128;
-const BASELINE = TOP + BARS;
-export const HEIGHT = BASELINE + 44;
-const RADIUS = 6;
+// In em of the drawing, whose text is as large as the document's: all grows with it.
+const BARS = 8;
+const BASELINE = 1.5 + BARS;
+export const HEIGHT = BASELINE + 2.75;
+const RADIUS = 0.375;
 
 /** Study minutes per day as bars; the last day is today. Widths are shares, so that text keeps its size. */
 export function WeekChart({ days }: { days: readonly Day[] }) {
@@ -28,45 +28,58 @@ export function WeekChart({ days }: { days: readonly Day[] }) {
         cells: [format.day(day.date), format.duration(day.studyMinutes), format.number(day.sessions)],
       }))}
     >
-      <svg className="convergio-week" role="img" aria-label={summary} width="100%" height={HEIGHT}>
-        <line className="convergio-baseline" x1="0" x2="100%" y1={BASELINE} y2={BASELINE} />
+      <svg className="convergio-week" role="img" aria-label={summary} width="100%" height={em(HEIGHT)}>
+        <line className="convergio-baseline" x2="100%" y1={em(BASELINE)} y2={em(BASELINE)} />
         {days.map((day, index) => {
           const today = index === days.length - 1;
-          const height =
-            day.studyMinutes > 0 ? Math.max(4, (day.studyMinutes / most.studyMinutes) * BARS) : 0;
-          const center = `${(index + 0.5) * slot}%`;
+          const share = day.studyMinutes / Math.max(most.studyMinutes, 1);
+          const height = day.studyMinutes > 0 ? Math.max(0.25, share * BARS) : 0;
           return (
-            <g key={day.date} className={today ? 'convergio-today' : undefined}>
-              {/* An inner svg cuts off what is below the baseline: bars are round at their tops only. */}
-              <svg
-                aria-hidden="true"
-                x={`${(index + 0.2) * slot}%`}
-                width={`${0.6 * slot}%`}
-                height={BASELINE}
-              >
+            <svg
+              key={day.date}
+              aria-hidden="true"
+              className={today ? 'convergio-today' : undefined}
+              x={percent(index * slot)}
+              width={percent(slot)}
+            >
+              {/* This svg ends at the baseline and cuts off what is below: bars are round at their tops only. */}
+              <svg aria-hidden="true" className="convergio-cut" height={em(BASELINE)}>
                 <rect
                   className="convergio-bar"
-                  width="100%"
-                  y={BASELINE - height}
-                  height={height === 0 ? 0 : height + RADIUS}
-                  rx={RADIUS}
+                  x="20%"
+                  width="60%"
+                  y={em(BASELINE - height)}
+                  height={em(height === 0 ? 0 : height + RADIUS)}
+                  rx={em(RADIUS)}
                 />
               </svg>
-              <text className="convergio-value" x={center} y={BASELINE - height - 8}>
-                {format.number(Math.round(day.studyMinutes))}
-              </text>
-              <text x={center} y={BASELINE + 20}>
-                {format.weekday(day.date)}
-              </text>
-              {today && (
-                <text x={center} y={BASELINE + 38}>
-                  {text.week.today}
+              <svg aria-hidden="true" y={em(BASELINE - height)}>
+                <text className="convergio-value" x="50%" y="-0.6em">
+                  {format.number(Math.round(day.studyMinutes))}
                 </text>
-              )}
-            </g>
+              </svg>
+              <svg aria-hidden="true" y={em(BASELINE)}>
+                <text x="50%" y="1.5em">
+                  {format.weekday(day.date)}
+                </text>
+                {today && (
+                  <text x="50%" y="2.8em">
+                    {text.week.today}
+                  </text>
+                )}
+              </svg>
+            </svg>
           );
         })}
       </svg>
     </ChartFigure>
   );
+}
+
+function em(length: number): string {
+  return `${length.toFixed(3)}em`;
+}
+
+function percent(share: number): string {
+  return `${share.toFixed(2)}%`;
 }

@@ -111,8 +111,7 @@ const en: Texts = {
     caption: 'Your last 7 days, from 0 to 100',
     summary: (score) => `Engagement: ${score} of 100.`,
     outOf: 'of 100',
-    explanation:
-      'Four things earn points, each up to its target. More than the target is fine, but earns no more points.',
+    explanation: 'Four things earn points, each up to its target.',
     component: 'What counts',
     reached: 'Reached',
     points: 'Points',
@@ -206,8 +205,7 @@ const it: Texts = {
     caption: 'I tuoi ultimi 7 giorni, da 0 a 100',
     summary: (score) => `Coinvolgimento: ${score} su 100.`,
     outOf: 'su 100',
-    explanation:
-      'Quattro cose danno punti, ciascuna fino al suo obiettivo. Puoi superarlo, ma i punti non aumentano più.',
+    explanation: 'Quattro cose danno punti, ciascuna fino al suo obiettivo.',
     component: 'Che cosa conta',
     reached: 'Raggiunto',
     points: 'Punti',
