@@ -264,6 +264,11 @@ describe('readHistory', () => {
     );
   });
 
+  test('gives sessions named like what every object has to join as any other', () => {
+    const read = readHistory({ epoch: 0, sessions: { constructor: [[T, T + 1]] }, counts: {} });
+    expect(join(emptyHistory(), read)).toEqual(read);
+  });
+
   test('leaves out what a later version may have added', () => {
     const value = { ...emptyHistory(3), more: 'text' };
     expect(readHistory(value)).toEqual(emptyHistory(3));

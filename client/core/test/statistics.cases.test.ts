@@ -61,6 +61,7 @@ describe.each(cases)('$name', ({ timeZone, now, events, expected }) => {
   const moment = new Date(now);
 
   beforeEach(() => {
+    // Takes effect at once, but only in a process of its own (vitest's forks), not in a worker thread.
     process.env.TZ = timeZone;
   });
 
