@@ -43,6 +43,7 @@ function telemetryIn(state: State): Telemetry {
     dropped: 0,
     delivery: 'idle',
     flushIntervalMs: 30_000,
+    choice: { off: false, at: 0 },
     session: null,
     history: { epoch: counted(state) } as TelemetryState['history'],
     track: () => {},

@@ -28,6 +28,7 @@ export function recorder(state: Partial<TelemetryState> = {}): [Telemetry, Track
     dropped: 0,
     delivery: 'idle',
     flushIntervalMs: 2000,
+    choice: { off: false, at: 0 },
     session: null,
     history: {} as TelemetryState['history'],
     ...actions,
