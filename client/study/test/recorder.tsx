@@ -19,21 +19,17 @@ export function recorder(state: Partial<TelemetryState> = {}): [Telemetry, Track
     deleteMyData: async () => {},
     stop: () => {},
   };
-  const store = createStore<TelemetryState>()(() => ({
+  // Only what the study app reads.
+  const shown = {
     enabled: true,
-    browserSignal: false,
     pending: 0,
     accepted: 0,
     rejected: 0,
-    dropped: 0,
     delivery: 'idle',
-    flushIntervalMs: 2000,
-    choice: { off: false, at: 0 },
-    session: null,
-    history: {} as TelemetryState['history'],
     ...actions,
     ...state,
-  }));
+  };
+  const store = createStore(() => shown as TelemetryState);
   return [Object.assign(store, actions, { endpoint: '' }), tracked];
 }
 
