@@ -81,6 +81,7 @@ export function telemetry(state: Partial<TelemetryState> = {}): Telemetry {
     dropped: 0,
     delivery: 'idle',
     flushIntervalMs: 30_000,
+    choice: { off: false, at: 0 },
     session: null,
     history: {} as TelemetryState['history'],
     track: vi.fn(),
