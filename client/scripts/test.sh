@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 code=0
 scripts/install.sh || code=$?
 if [ "$code" -eq 75 ]; then
-    echo "client-test: left out, the npm registry cannot be reached"
+    echo "client-test: left out, Node.js or the npm packages cannot be fetched; see above"
     exit 0
 fi
 [ "$code" -eq 0 ] || exit "$code"
