@@ -96,6 +96,18 @@ describe('a gateway that cannot now', () => {
     },
   );
 
+  test('is left alone also when the browser is online again', async () => {
+    const tab = world.browser.open();
+    await world.pass(100);
+    world.gateway.fault = 'unavailable';
+    world.gateway.retryAfter = '600';
+    tab.telemetry.track('tools', 'tool_created');
+    await world.pass(30_000);
+    tab.dispatch('online');
+    await world.pass(60_000);
+    expect(world.batches).toHaveLength(1);
+  });
+
   test('is not asked by a leaving page either', async () => {
     const tab = world.browser.open();
     await world.pass(100);
