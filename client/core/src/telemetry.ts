@@ -38,8 +38,9 @@ export function createTelemetry(
 }
 
 function build(options: TelemetryOptions, browser: Browser, forget?: () => void): Telemetry {
-  const { name = NAME, endpoint = '', batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
+  const { name = NAME, batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
   const { respectBrowserSignals = true, captureErrors = true, webVitals = true } = options;
+  const endpoint = options.endpoint?.replace(/\/$/, '') ?? '';
   const { document, navigator } = browser;
   const browserSignal = respectBrowserSignals && browserSaysNo(navigator);
   const storage = storageOf(browser);

@@ -41,7 +41,7 @@ describe('batches', () => {
 
   test('show a write key where one is configured, and cookies always', async () => {
     const fetched = vi.fn();
-    const tab = world.browser.open({ writeKey: 'k', endpoint: 'https://t.example' });
+    const tab = world.browser.open({ writeKey: 'k', endpoint: 'https://t.example/' });
     tab.onFetch = fetched;
     tab.telemetry.track('navigation', 'page_view');
     await world.pass(30_100);

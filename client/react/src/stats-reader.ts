@@ -68,6 +68,8 @@ export function startReader(telemetry: Telemetry, options: ReaderOptions): Reade
   window.addEventListener('online', readNow);
   window.addEventListener('offline', readNow);
   document.addEventListener('visibilitychange', readWhenSeen);
+  // What still waits belongs into the numbers; its answer asks for them again.
+  void telemetry.flush();
   void read();
 
   return {

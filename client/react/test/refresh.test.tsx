@@ -24,6 +24,12 @@ async function shown(page: React.ReactElement) {
   return rendered;
 }
 
+test('what waits is sent when the page is opened, so that the numbers have it', async () => {
+  const flush = vi.fn(async () => {});
+  await shown(<StatisticsPage telemetry={telemetry({ flush })} fetch={server().fetch} />);
+  expect(flush).toHaveBeenCalledTimes(1);
+});
+
 describe('the server is asked again', () => {
   test('when the interval has passed since its answer', async () => {
     const { fetch, requests } = server();
