@@ -15,6 +15,7 @@ run() { scripts/node.sh "$@"; }
 run npm run --silent lint
 run npm run --silent types
 run npm run --silent generated
+run npm run --silent sizes
 run npx vitest run
 
 browser=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
