@@ -14,7 +14,7 @@ const css = await weighCss(new URL('../react/src/styles.css', import.meta.url));
 
 const rows = [
   { part: 'core, with its zustand', bytes: core.initial, limit: 6 * 1024 },
-  { part: 'web-vitals, loaded after it', bytes: core.later, limit: 3 * 1024 },
+  { part: 'web vitals and errors, loaded after it', bytes: core.later, limit: 3 * 1024 },
   { part: 'page with its CSS, without React', bytes: page.initial + css, limit: 20 * 1024 },
   { part: 'core and page together', bytes: withCore.initial + css, limit: 26 * 1024 },
 ];

@@ -65,7 +65,7 @@ export function createDelivery(
     const response = await transport.call('POST', 'identity');
     const answer = response?.ok && (await response.json().catch(() => null));
     if (typeof answer?.optedOut !== 'boolean') {
-      failed(response && !response.ok ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
+      failed(await outcomeOf(response, Date.now()));
     } else {
       known = true;
       report({ optedOut: answer.optedOut });

@@ -21,25 +21,24 @@ export type Outcome =
 const MISCONFIGURED_MS = 5 * 60_000;
 const LONGEST_WAIT_MS = 3_600_000;
 
-/** What an answer means. `now` in milliseconds since 1970, for a `Retry-After` that names a date. */
-export async function outcomeOf(response: Response, now: number): Promise<Outcome> {
-  const { status, ok } = response;
-  if (ok || status === 422) {
-    const body = await response.json().catch(() => null);
+/** What an answer means, or that there was none. `now` in milliseconds since 1970, for a `Retry-After` that names a date. */
+export async function outcomeOf(response: Response | undefined, now: number): Promise<Outcome> {
+  const { status = 0, ok } = response ?? {};
+  if (!status || ok || status === 422) {
+    const body = await response?.json().catch(() => null);
     if (!body?.rejected) return { kind: 'unreachable' };
     return { kind: 'answered', accepted: body.accepted || 0, rejected: body.rejected };
   }
   // 400 cannot be, and if it is, one event must not hold up the others.
   if (status === 413 || status === 400) return { kind: 'split' };
-  const told = retryAfterMs(response.headers.get('Retry-After'), now);
+  const told = retryAfterMs(response?.headers.get('Retry-After'), now);
   const passing = status > 499 || status === 429 || status === 408;
   return { kind: 'later', afterMs: told || (passing ? 0 : MISCONFIGURED_MS) };
 }
 
 /** `Retry-After` as milliseconds from now: seconds, or an HTTP date; 0 where there is none to be read. */
-export function retryAfterMs(header: string | null, now: number): number {
-  if (!header) return 0;
-  const wait = +header * 1000 || Date.parse(header) - now || 0;
+export function retryAfterMs(header: string | null | undefined, now: number): number {
+  const wait = Number(header) * 1000 || Date.parse(`${header}`) - now || 0;
   return Math.min(LONGEST_WAIT_MS, Math.max(0, wait));
 }
 

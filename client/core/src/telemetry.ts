@@ -2,7 +2,6 @@ import { persist } from 'zustand/middleware';
 import { createStore } from 'zustand/vanilla';
 import { browserSaysNo, cookieSaysOff, writeCookie } from './consent.js';
 import { createDelivery, type Report } from './delivery.js';
-import { watchErrors } from './errors.js';
 import { emptyHistory } from './history.js';
 import { watchPage } from './page.js';
 import { NO_STORAGE } from './queue.js';
@@ -248,11 +247,22 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     );
     if (browserSignal) return;
     tickEvery(flushIntervalMs);
-    if (captureErrors) watchErrors(browser, actions.track, listening.signal);
-    if (webVitals) {
-      void import('./vitals.js').then(({ watchVitals }) => watchVitals(actions.track)).catch(() => {});
-    }
+    if (captureErrors || webVitals) observe();
     void flush();
+  }
+
+  /** The code for it is loaded afterwards; what goes wrong until then waits for it. */
+  function observe(): void {
+    const errors: Event[] = [];
+    for (const type of captureErrors ? ['error', 'unhandledrejection'] : []) {
+      browser.addEventListener(type, (event) => void errors.push(event), { signal: listening.signal });
+    }
+    import('./observers.js')
+      .then(({ observeErrors, observeVitals }) => {
+        if (webVitals) observeVitals(actions.track);
+        observeErrors(actions.track, errors);
+      })
+      .catch(() => {});
   }
 
   if (document) start();

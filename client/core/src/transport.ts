@@ -62,17 +62,17 @@ export function createTransport(
       const headers: Record<string, string> = { 'Content-Type': leaving ? 'text/plain' : 'application/json' };
       if (writeKey) headers['X-Write-Key'] = writeKey;
       if (!leaving && body.length > GZIP_BYTES && window.CompressionStream) {
-        const packed = new Response(body).body?.pipeThrough(new CompressionStream('gzip'));
-        body = new Uint8Array(await new Response(packed ?? null).arrayBuffer());
+        const packed = new Blob([body]).stream().pipeThrough(new CompressionStream('gzip'));
+        body = new Uint8Array(await new Response(packed).arrayBuffer());
         headers['Content-Encoding'] = 'gzip';
       }
-      if (aborts !== before) return { kind: 'unreachable' };
+      if (aborts !== before) return outcomeOf(undefined, 0);
       const keepalive = !plain && keepaliveBytes + body.length <= KEEPALIVE_BYTES;
       const bytes = keepalive ? body.length : 0;
       keepaliveBytes += bytes;
       const response = await request('POST', 'events', body, headers, keepalive);
       keepaliveBytes -= bytes;
-      return response ? outcomeOf(response, Date.now()) : { kind: 'unreachable' };
+      return outcomeOf(response, Date.now());
     },
     call: (method, path, body) =>
       // What somebody decided must arrive even if the page goes.

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createTelemetry, localStatistics } from '../src/index.js';
 import type { AnyEvent } from '../src/types.js';
 import { simulated } from './simulation/world.js';
@@ -214,6 +214,7 @@ describe('uncaught errors', () => {
       message: 'Script error.',
       filename: 'https://app.example/user/anna',
     });
+    await vi.dynamicImportSettled();
     await world.pass(31_000);
     expect(errors().map(({ label, metadata }) => [label, metadata])).toEqual([
       ['TypeError', { file: 'app-1a2b.js', line: 7, column: 12 }],
@@ -226,6 +227,7 @@ describe('uncaught errors', () => {
   test('without end are noted ten times', async () => {
     const tab = world.browser.open();
     for (let n = 0; n < 100; n++) tab.dispatch('error', { error: new Error('again') });
+    await vi.dynamicImportSettled();
     await world.pass(31_000);
     expect(errors()).toHaveLength(10);
   });
@@ -233,7 +235,16 @@ describe('uncaught errors', () => {
   test('are left alone where the app says so', async () => {
     const tab = world.browser.open({ captureErrors: false });
     tab.dispatch('error', { error: new Error('x') });
+    await vi.dynamicImportSettled();
     await world.pass(31_000);
     expect(errors()).toEqual([]);
   });
+});
+
+test('an error after the code that describes it has come is noted as well', async () => {
+  const tab = world.browser.open();
+  await vi.dynamicImportSettled();
+  tab.dispatch('error', { error: new RangeError('late') });
+  await world.pass(31_000);
+  expect(world.labels).toEqual(['RangeError']);
 });
