@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -14,6 +14,8 @@ declare module 'vitest' {
     dataDir: string;
     /** The built test pages. */
     appDir: string;
+    /** For whatever else a scenario keeps on disk; removed when the run ends, however it ends. */
+    directory: string;
   }
 }
 
@@ -21,18 +23,18 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = await mkdtemp(join(tmpdir(), 'convergio-e2e-'));
   const appDir = join(directory, 'app');
-  const [stack] = await Promise.all([startStack(join(directory, 'data')), buildApp(appDir)]);
+  const [stack] = await Promise.all([startStack(directory), buildApp(appDir)]);
   project.provide('gateway', stack.gateway);
   project.provide('clickhouse', stack.clickhouse);
   project.provide('dataDir', stack.dataDir);
   project.provide('appDir', appDir);
+  project.provide('directory', directory);
   return async () => {
     try {
       await audit(stack);
       await new ClickHouse(stack.clickhouse).refuseDoubledLabels();
     } finally {
       await stack.stop();
-      await rm(directory, { recursive: true, force: true });
     }
   };
 }

@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['scenarios/**/*.e2e.ts'],
     globalSetup: ['./global.ts'],
+    setupFiles: ['./harness/orphans.ts'],
     // All scenarios share one pipeline, and some of them stop a part of it.
     fileParallelism: false,
     testTimeout: 60_000,

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { until } from './until.js';
@@ -31,8 +30,9 @@ export class Chromium {
     private readonly settings: Settings,
   ) {}
 
-  static async start(settings: Settings = {}): Promise<Chromium> {
-    const browser = new Chromium(await mkdtemp(join(tmpdir(), 'convergio-chromium-')), settings);
+  /** Its profile is a new directory in `directory`. */
+  static async start(directory: string, settings: Settings = {}): Promise<Chromium> {
+    const browser = new Chromium(await mkdtemp(join(directory, 'profile-')), settings);
     await browser.restart();
     return browser;
   }

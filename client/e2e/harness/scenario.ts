@@ -23,7 +23,7 @@ export const scenario = test.extend<Scenario>({
     await relay.stop();
   },
   chromium: async ({ settings, relay: _ }, use) => {
-    const chromium = await Chromium.start(settings);
+    const chromium = await Chromium.start(inject('directory'), settings);
     try {
       await use(chromium);
     } finally {

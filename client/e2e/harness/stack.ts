@@ -22,8 +22,10 @@ const SETTINGS = {
   CONVERGIO_USER_EVENTS_BURST: '1000000',
 };
 
-// Starts the pipeline, and ends it in order when its own input ends: that happens however the parent ends.
-const GUARD = '"$@" </dev/null & pid=$!; exec >/dev/null 2>&1; cat; kill -TERM $pid; wait $pid';
+// Starts the pipeline; ends it in order, and removes what the run left, when its own input ends: that happens
+// however the parent ends.
+const GUARD =
+  'left=$1; shift; "$@" </dev/null & pid=$!; exec >/dev/null 2>&1; cat; kill -TERM $pid; wait $pid; rm -rf "$left"';
 
 /** The whole pipeline, as `convergio up` runs it. */
 export interface Stack {
@@ -35,8 +37,12 @@ export interface Stack {
   stop: () => Promise<void>;
 }
 
-/** Settles when the pipeline says that it is ready. Rejects with what it wrote if it does not come to that. */
-export async function startStack(dataDir: string): Promise<Stack> {
+/**
+ * Starts the pipeline with its data in `directory`, which is removed with all that is in it when the pipeline ends.
+ * Settles when the pipeline says that it is ready. Rejects with what it wrote if it does not come to that.
+ */
+export async function startStack(directory: string): Promise<Stack> {
+  const dataDir = join(directory, 'data');
   const first = await freePorts(6);
   const [ingest, exporter, processor, clickhouse, kafka] = [
     first,
@@ -67,7 +73,7 @@ export async function startStack(dataDir: string): Promise<Stack> {
     ...Object.entries(options).flatMap(([name, value]) => [name, `${value}`]),
   ];
   // A process group of its own: Ctrl-C ends the run, and the end of the run ends the pipeline.
-  const guard = spawn('sh', ['-c', GUARD, 'convergio-up', ...command], {
+  const guard = spawn('sh', ['-c', GUARD, 'convergio-up', directory, ...command], {
     cwd: REPOSITORY,
     env: environment,
     detached: true,
