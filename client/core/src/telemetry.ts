@@ -1,6 +1,242 @@
-import type { Telemetry, TelemetryOptions } from './types.js';
+import { persist } from 'zustand/middleware';
+import { createStore } from 'zustand/vanilla';
+import { browserSaysNo, cookieSaysOff, writeCookie } from './consent.js';
+import { createDelivery, type Report } from './delivery.js';
+import { watchErrors } from './errors.js';
+import { emptyHistory } from './history.js';
+import { watchPage } from './page.js';
+import { endSession, type Noted, noteEvent } from './recorder.js';
+import { isOver } from './session.js';
+import { joinShared, nothingShared, type Shared, sharedStorage } from './shared.js';
+import { createTabs } from './tab.js';
+import { createTransport } from './transport.js';
+import type { Telemetry, TelemetryActions, TelemetryOptions, TelemetryState } from './types.js';
 
-/** The telemetry of a page: a Zustand store that tracks, keeps and sends events. */
-export function createTelemetry(_options: TelemetryOptions = {}): Telemetry {
-  throw new Error('not there yet');
+/** What a page gives; on a server there is none. */
+export type Browser = Window & typeof globalThis;
+
+const NAME = 'convergio';
+
+/**
+ * The telemetry of a page: a Zustand store that notes events, keeps them until the gateway has decided on each, and
+ * sends them in batches.
+ *
+ * Asked again on the same page (React's StrictMode, a reloaded module) it gives the same one. On a server it does
+ * nothing and takes no harm.
+ */
+export function createTelemetry(
+  options: TelemetryOptions = {},
+  browser: Browser | undefined = globalThis.window,
+): Telemetry {
+  if (!browser) return build(options);
+  const place = Symbol.for(`${options.name ?? NAME} telemetry`);
+  const page = browser as unknown as Record<symbol, Telemetry | undefined>;
+  page[place] ??= build(options, browser, () => delete page[place]);
+  return page[place];
+}
+
+function build(options: TelemetryOptions, browser?: Browser, forget?: () => void): Telemetry {
+  const { name = NAME, endpoint = '', batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
+  const { respectBrowserSignals = true, captureErrors = true, webVitals = true } = options;
+  const browserSignal = !!browser && respectBrowserSignals && browserSaysNo(browser.navigator);
+  const storage = storageOf(browser);
+  const listening = new AbortController();
+  const transport = createTransport(browser ?? (globalThis as Browser), endpoint, options.writeKey);
+  const delivery = createDelivery(transport, batchSize, tell);
+  const tabs = createTabs(storage, browser?.navigator.locks, name, maxQueued);
+  let tab = tabs.open();
+  let ticking: number | undefined;
+  let retrying: number | undefined;
+
+  const actions: TelemetryActions = {
+    track(category, action, ...[detail]) {
+      if (!get().enabled || !browser) return;
+      try {
+        const now = Date.now();
+        const { session } = get();
+        // Another tab may have gone on with it while this one slept.
+        if (!session || isOver(session, now)) void store.persist.rehydrate();
+        keep(noteEvent(get(), tab.id, now, category, action, detail));
+        if (get().pending >= batchSize) void flush();
+      } catch (error) {
+        console.warn('telemetry: not noted', error);
+      }
+    },
+
+    flush,
+
+    setEnabled(enabled) {
+      if (browserSignal) return;
+      choose(!enabled);
+      // With a cookie from the server the choice outlives what browsers let scripts keep.
+      delivery.hold(Number.POSITIVE_INFINITY);
+      void transport.call('POST', 'consent', JSON.stringify({ optOut: !enabled })).then(resume);
+    },
+
+    setFlushInterval(flushIntervalMs) {
+      set({ flushIntervalMs });
+      tickEvery(flushIntervalMs);
+    },
+
+    async deleteMyData() {
+      delivery.hold(Number.POSITIVE_INFINITY);
+      drop();
+      try {
+        const response = await transport.call('DELETE', 'me');
+        if (!response) throw new Error('The server cannot be reached; try again when you are online.');
+        // 401: there is no cookie, so the server knows nobody to forget.
+        if (!response.ok && response.status !== 401) {
+          throw new Error(`The server answered ${response.status}; try again later.`);
+        }
+        delivery.strangers();
+        const { epoch } = get().history;
+        set({ history: emptyHistory(Math.max(Date.now(), epoch + 1)), session: null });
+      } finally {
+        resume();
+      }
+    },
+
+    stop() {
+      listening.abort();
+      browser?.clearInterval(ticking);
+      browser?.clearTimeout(retrying);
+      tab.release();
+      forget?.();
+      set({ enabled: false });
+    },
+  };
+
+  const store = createStore<TelemetryState>()(
+    persist(
+      (): TelemetryState => ({
+        ...nothingShared(),
+        enabled: !browserSignal,
+        browserSignal,
+        pending: 0,
+        accepted: 0,
+        rejected: 0,
+        dropped: 0,
+        delivery: 'idle',
+        flushIntervalMs,
+        ...actions,
+      }),
+      {
+        name,
+        storage: sharedStorage(storage),
+        partialize: ({ choice, session, history }): Shared => ({ choice, session, history }),
+        merge: (stored, state) => (stored ? { ...state, ...joinShared(state, stored as Shared) } : state),
+      },
+    ),
+  );
+  const { getState: get, setState: set } = store;
+
+  /** On disk first; then the store says so. */
+  function keep({ shared: { session, history }, events }: Noted): void {
+    let { dropped } = get();
+    for (const json of events) dropped += tab.queue.append(json);
+    set({ session, history, dropped, pending: tab.queue.events.size });
+  }
+
+  function tell({ state, accepted = 0, rejected = [], optedOut }: Report): void {
+    if (rejected[0]) console.warn('telemetry: the gateway refused', rejected);
+    set((now) => ({
+      pending: tab.queue.events.size,
+      accepted: now.accepted + accepted,
+      rejected: now.rejected + rejected.length,
+      ...(state && { delivery: state }),
+    }));
+    if (optedOut) choose(true);
+  }
+
+  async function flush(): Promise<void> {
+    const waiting = () => delivery.notBefore() - Date.now();
+    if (!get().enabled || !browser || waiting() > 0) return;
+    await tab.owned;
+    await delivery.drain(tab.queue);
+    if (waiting() <= 0) await tabs.adopt(tab, delivery.drain);
+    browser.clearTimeout(retrying);
+    if (!get().enabled || waiting() === Number.POSITIVE_INFINITY) return;
+    if (waiting() > 0) retrying = browser.setTimeout(flush, waiting());
+    else set({ delivery: 'idle' });
+  }
+
+  function choose(off: boolean): void {
+    const { choice } = get();
+    set({ choice: { off, at: Math.max(Date.now(), choice.at + 1) }, enabled: !off });
+    if (browser && cookieSaysOff(browser.document) !== off) writeCookie(browser.document, off);
+    if (off) drop();
+  }
+
+  function drop(): void {
+    transport.abort();
+    tabs.clear();
+    set({ pending: 0, delivery: 'idle' });
+  }
+
+  function resume(): void {
+    delivery.hold(0);
+    void flush();
+  }
+
+  function tickEvery(milliseconds: number): void {
+    browser?.clearInterval(ticking);
+    ticking = browser?.setInterval(() => {
+      const ended = endSession(get(), tab.id, Date.now());
+      if (get().enabled && ended.events[0]) keep(ended);
+      void flush();
+    }, milliseconds);
+  }
+
+  /** Another tab has changed what is shared. */
+  function catchUp(): void {
+    const before = get();
+    void store.persist.rehydrate();
+    const { choice, history } = get();
+    if (history.epoch > before.history.epoch) {
+      drop();
+      delivery.strangers();
+    }
+    const enabled = !browserSignal && !choice.off;
+    if (enabled === before.enabled) return;
+    set({ enabled });
+    if (enabled) resume();
+    else drop();
+  }
+
+  function start(page: Browser): void {
+    // Either alone says no: browsers and people delete one without the other.
+    if (get().choice.off || cookieSaysOff(page.document)) choose(true);
+    watchPage(page, name, listening.signal, {
+      hidden() {
+        if (get().enabled && tab.isOwned()) delivery.leave(tab.queue);
+      },
+      left: () => tab.release(),
+      returned() {
+        tab = tabs.open();
+        catchUp();
+        void flush();
+      },
+      online: resume,
+      changed: catchUp,
+    });
+    if (browserSignal) return;
+    tickEvery(flushIntervalMs);
+    if (captureErrors) watchErrors(page, actions.track, listening.signal);
+    if (webVitals) {
+      void import('./vitals.js').then(({ watchVitals }) => watchVitals(actions.track)).catch(() => {});
+    }
+    void flush();
+  }
+
+  if (browser) start(browser);
+  return Object.assign(store, actions, { endpoint });
+}
+
+/** Undefined where the browser does not let pages keep anything. */
+function storageOf(browser?: Browser): Storage | undefined {
+  try {
+    return browser?.localStorage;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 import type { StoreApi } from 'zustand/vanilla';
+import type { Choice } from './consent.js';
 import type { BatchOfTelemetryEvents, LabelRequired } from './events.gen.js';
 import type { History } from './history.js';
 import type { Session } from './session.js';
@@ -67,6 +68,8 @@ export interface TelemetryData {
   dropped: number;
   delivery: Delivery;
   flushIntervalMs: number;
+  /** What somebody chose, and when. */
+  choice: Choice;
   session: Session | null;
   /** What happened in this browser in the last days; `statistics` reads it. */
   history: History;

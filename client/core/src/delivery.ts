@@ -1,0 +1,133 @@
+import { delayMs, type Outcome, outcomeOf, type Rejection } from './outcome.js';
+import type { Queue } from './queue.js';
+import type { Transport } from './transport.js';
+import type { Delivery } from './types.js';
+
+/** What a batch may measure before compression: well under what the gateway takes. */
+const BATCH_BYTES = 500_000;
+const ENVELOPE_BYTES = 64;
+
+/** What happened to events, for the store. */
+export interface Report {
+  state?: Delivery;
+  accepted?: number;
+  rejected?: Rejection[];
+  /** The gateway holds an opt-out of this person. */
+  optedOut?: boolean;
+}
+
+/** Empties queues into the gateway, one request at a time; a page that leaves sends beside that. */
+export interface DeliveryLoop {
+  /** Sends what is in the queue until it is empty or has to wait. */
+  drain: (queue: Queue) => Promise<void>;
+  /** What is not on its way yet, at once, as far as it fits into what a leaving page may send. */
+  leave: (queue: Queue) => void;
+  /** When the next try may be (ms since 1970); 0 where nothing is in the way. */
+  notBefore: () => number;
+  /** Nothing before that moment; 0 ends all waiting. */
+  hold: (until: number) => void;
+  /** The next batch makes contact first, as for a new person. */
+  strangers: () => void;
+}
+
+export function createDelivery(
+  transport: Transport,
+  batchSize: number,
+  report: (report: Report) => void,
+): DeliveryLoop {
+  const inFlight = new Set<string>();
+  let failures = 0;
+  let notBefore = 0;
+  let known = false;
+  let line = Promise.resolve();
+
+  function failed(outcome: Outcome): void {
+    notBefore = Date.now() + delayMs(outcome, ++failures, Math.random());
+    report({ state: outcome.kind === 'unreachable' ? 'unreachable' : 'waiting' });
+  }
+
+  /**
+   * Lets the gateway give this browser its cookie before any event goes. A first batch whose answer is lost would
+   * otherwise be repeated under another id, and count for two people.
+   */
+  async function contact(): Promise<boolean> {
+    if (known) return true;
+    const response = await transport.call('POST', 'identity');
+    const { status = 0 } = response ?? {};
+    if (!response || status === 429 || status > 499) {
+      failed(response ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
+      return false;
+    }
+    known = true;
+    const answer = response.ok ? await response.json().catch(() => null) : null;
+    if (answer?.optedOut) report({ optedOut: true });
+    return !answer?.optedOut;
+  }
+
+  function take(queue: Queue, count: number, bytes: number): Map<string, string> {
+    const batch = new Map<string, string>();
+    for (const [key, json] of queue.events) {
+      if (batch.size === count) break;
+      if (inFlight.has(key)) continue;
+      bytes -= new Blob([json]).size + 1;
+      if (bytes < 0 && batch.size) break;
+      batch.set(key, json);
+    }
+    return batch;
+  }
+
+  /** One request; what the gateway decided on leaves the queue. */
+  async function send(queue: Queue, batch: Map<string, string>, leaving: boolean): Promise<Outcome> {
+    for (const key of batch.keys()) inFlight.add(key);
+    const outcome = await transport.events(batch.values(), leaving, failures > 0);
+    for (const key of batch.keys()) inFlight.delete(key);
+    if (outcome.kind === 'answered') {
+      failures = 0;
+      queue.remove(batch.keys());
+      report({
+        accepted: outcome.accepted,
+        rejected: outcome.rejected,
+        optedOut: outcome.rejected.some(({ code }) => code === 'opted_out'),
+      });
+    } else if (outcome.kind === 'split' && batch.size === 1) {
+      queue.remove(batch.keys());
+      report({ rejected: [{ index: 0, code: 'too_large', message: 'the gateway does not take it' }] });
+    } else if (outcome.kind !== 'split') {
+      failed(outcome);
+    }
+    return outcome;
+  }
+
+  async function empty(queue: Queue): Promise<void> {
+    let size = batchSize;
+    while (queue.events.size && notBefore <= Date.now()) {
+      report({ state: 'sending' });
+      if (!(await contact())) return;
+      const batch = take(queue, size, BATCH_BYTES);
+      if (!batch.size) return;
+      const outcome = await send(queue, batch, false);
+      if (outcome.kind === 'split') size = Math.max(1, batch.size >> 1);
+    }
+  }
+
+  return {
+    drain(queue) {
+      // A listener of the store may throw; the next drain must come all the same.
+      line = line.then(() => empty(queue)).catch(() => {});
+      return line;
+    },
+    leave(queue) {
+      if (!known || notBefore > Date.now()) return;
+      const batch = take(queue, batchSize * 10, transport.room() - ENVELOPE_BYTES);
+      if (batch.size) void send(queue, batch, true);
+    },
+    notBefore: () => notBefore,
+    hold(until) {
+      notBefore = until;
+      failures = 0;
+    },
+    strangers() {
+      known = false;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { PersistStorage } from 'zustand/middleware';
+import { type Choice, laterChoice } from './consent.js';
+import { emptyHistory, type History, join } from './history.js';
+import { laterSession, type Session } from './session.js';
+
+/** What all tabs of a browser share, under one key of storage. */
+export interface Shared {
+  choice: Choice;
+  session: Session | null;
+  history: History;
+}
+
+export const nothingShared = (): Shared => ({
+  choice: { off: false, at: 0 },
+  session: null,
+  history: emptyHistory(),
+});
+
+/** What two tabs know together; whoever joins what with what, and how often, comes to the same. */
+export function joinShared(a: Shared, b: Shared): Shared {
+  const history = join(a.history, b.history);
+  // What was erased takes its session along.
+  const [mine, theirs] = [a, b].map((side) => (side.history.epoch === history.epoch ? side.session : null));
+  return {
+    choice: laterChoice(a.choice, b.choice),
+    session: laterSession(mine ?? null, theirs ?? null),
+    history,
+  };
+}
+
+/** Zustand's storage for it. Tabs write without asking, so each write joins what is there already. Never throws. */
+export function sharedStorage(storage: Storage | undefined): PersistStorage<Shared> {
+  let lastRead = '';
+
+  function read(name: string): Shared | undefined {
+    try {
+      lastRead = storage?.getItem(name) || '';
+      return joinShared(nothingShared(), JSON.parse(lastRead).state);
+    } catch {
+      return undefined;
+    }
+  }
+
+  return {
+    getItem(name) {
+      const state = read(name);
+      return state ? { state, version: 0 } : null;
+    },
+    setItem(name, { state }) {
+      try {
+        const others = storage?.getItem(name) === lastRead ? undefined : read(name);
+        const text = JSON.stringify({ state: others ? joinShared(others, state) : state, version: 0 });
+        storage?.setItem(name, text);
+        lastRead = text;
+      } catch {
+        // Full: the next write that fits brings it all.
+      }
+    },
+    removeItem() {},
+  };
+}

@@ -1,0 +1,85 @@
+import { type Outcome, outcomeOf } from './outcome.js';
+
+/** Browsers refuse keepalive requests beyond 64 KiB in flight per page; the rest is the app's. */
+export const KEEPALIVE_BYTES = 60 * 1024;
+/** Below, gzip and its header save nothing worth the work. */
+const GZIP_BYTES = 1024;
+const TIMEOUT_MS = 30_000;
+
+/** Requests to the gateway. */
+export interface Transport {
+  /** Sends a batch. With `leaving` the page may go at any moment: at once, as small as allowed, and not compressed. */
+  events: (events: Iterable<string>, leaving: boolean, plain: boolean) => Promise<Outcome>;
+  /** Any other call; undefined where there was no answer. */
+  call: (method: string, path: string, body?: string) => Promise<Response | undefined>;
+  /** How many bytes of events a leaving page may still send. */
+  room: () => number;
+  abort: () => void;
+}
+
+export function createTransport(
+  window: Window & typeof globalThis,
+  endpoint: string,
+  writeKey: string | undefined,
+): Transport {
+  const running = new Set<AbortController>();
+  let keepaliveBytes = 0;
+  let aborts = 0;
+
+  async function request(
+    method: string,
+    path: string,
+    body: BodyInit | undefined,
+    headers: Record<string, string>,
+    keepalive: boolean,
+  ): Promise<Response | undefined> {
+    const controller = new AbortController();
+    const timer = window.setTimeout(() => controller.abort(), TIMEOUT_MS);
+    running.add(controller);
+    try {
+      return await window.fetch(`${endpoint}/api/telemetry/${path}`, {
+        method,
+        headers,
+        keepalive,
+        credentials: 'include',
+        signal: controller.signal,
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch {
+      return undefined;
+    } finally {
+      window.clearTimeout(timer);
+      running.delete(controller);
+    }
+  }
+
+  return {
+    async events(events, leaving, plain) {
+      const before = aborts;
+      const sentAt = new Date().toISOString();
+      let body = new TextEncoder().encode(`{"sentAt":"${sentAt}","events":[${[...events].join()}]}`);
+      // Plain text needs no preflight, for which a leaving page has no time.
+      const headers: Record<string, string> = { 'Content-Type': leaving ? 'text/plain' : 'application/json' };
+      if (writeKey) headers['X-Write-Key'] = writeKey;
+      if (!leaving && body.length > GZIP_BYTES && window.CompressionStream) {
+        const packed = new Response(body).body?.pipeThrough(new CompressionStream('gzip'));
+        body = new Uint8Array(await new Response(packed ?? null).arrayBuffer());
+        headers['Content-Encoding'] = 'gzip';
+      }
+      if (aborts !== before) return { kind: 'unreachable' };
+      const keepalive = !plain && keepaliveBytes + body.length <= KEEPALIVE_BYTES;
+      const bytes = keepalive ? body.length : 0;
+      keepaliveBytes += bytes;
+      const response = await request('POST', 'events', body, headers, keepalive);
+      keepaliveBytes -= bytes;
+      return response ? outcomeOf(response, Date.now()) : { kind: 'unreachable' };
+    },
+    call: (method, path, body) =>
+      request(method, path, body, body ? { 'Content-Type': 'application/json' } : {}, true),
+    room: () => KEEPALIVE_BYTES - keepaliveBytes,
+    abort() {
+      aborts++;
+      for (const controller of running) controller.abort();
+    },
+  };
+}
