@@ -24,6 +24,8 @@ export class Asked {
   readonly events: Sent[];
   /** What was answered, by the gateway or by the relay; nothing for a lost request. */
   status: number | undefined;
+  /** When that answer was on its way, in milliseconds since 1970. */
+  answeredAt: number | undefined;
   /** What the relay did to it. */
   fault: string | undefined;
   /** Whether the page gave up, or went, before it had the whole answer. */
@@ -37,6 +39,20 @@ export class Asked {
     this.path = incoming.url ?? '';
     this.headers = incoming.headers;
     this.events = eventsOf(this.headers, body);
+  }
+
+  /** Whether a page that may be gone at any moment sent it: then nobody may be left to hear the answer. */
+  get leaving(): boolean {
+    return this.headers['content-type'] === 'text/plain';
+  }
+
+  get labels(): string[] {
+    return this.events.flatMap(({ label }) => label ?? []);
+  }
+
+  /** Resolves nothing for its page: it was failed on purpose, given up, or sent by a page that went. */
+  get uncertain(): boolean {
+    return this.fault !== undefined || this.abandoned || this.leaving;
   }
 
   describe(): string {

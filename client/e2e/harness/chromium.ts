@@ -26,7 +26,8 @@ export class Chromium {
   private running: { context: BrowserContext; pid: number } | undefined;
 
   private constructor(
-    private readonly profile: string,
+    /** Where it keeps everything. */
+    readonly profile: string,
     private readonly settings: Settings,
   ) {}
 

@@ -58,13 +58,21 @@ export class Relay {
     return this.asked.filter((asked) => asked.method === 'POST' && asked.path === EVENTS);
   }
 
-  /** Event ids that more than one batch carried. */
+  /**
+   * Event ids that were sent again although nothing had happened to the batch that carried them first. Starts and
+   * ends of sessions are left out: tabs that see the same one make the same event.
+   */
   get sentTwice(): string[] {
-    const times = new Map<string, number>();
-    for (const { eventId } of this.batches.flatMap((batch) => batch.events)) {
-      times.set(eventId, (times.get(eventId) ?? 0) + 1);
+    const carried = new Map<string, Asked>();
+    const twice: string[] = [];
+    for (const batch of this.batches) {
+      for (const { eventId, action } of batch.events) {
+        const before = carried.get(eventId);
+        if (before && !before.uncertain && !action.startsWith('session_')) twice.push(eventId);
+        carried.set(eventId, batch);
+      }
     }
-    return [...times].filter(([, count]) => count > 1).map(([id]) => id);
+    return twice;
   }
 
   /** Labels that were sent under more than one event id: an event made twice, which nobody could tell apart later. */
@@ -111,7 +119,7 @@ export class Relay {
     const fault = this.fault(asked);
     asked.fault = fault?.kind;
     if (fault?.kind === 'answer') {
-      asked.status = fault.status;
+      this.answered(asked, fault.status);
       outgoing.writeHead(fault.status, fault.headers).end();
       return;
     }
@@ -124,13 +132,19 @@ export class Relay {
       if (asked.abandoned) return;
     }
     const answer = await this.ask(asked);
-    asked.status = answer.statusCode;
     const body = await bodyOf(answer);
+    this.answered(asked, answer.statusCode);
     if (fault?.kind === 'lost answer') {
       outgoing.destroy();
       return;
     }
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers).end(body);
+  }
+
+  private answered(asked: Asked, status: number | undefined): void {
+    asked.status = status;
+    asked.answeredAt = Date.now();
+    this.changes.emit('change');
   }
 
   private ask(asked: Asked): Promise<IncomingMessage> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { TelemetryOptions } from '@convergio/telemetry';
+import type { Detail, TelemetryOptions } from '@convergio/telemetry';
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Chromium } from './chromium.js';
@@ -41,13 +41,24 @@ export class Visitor {
     await page.waitForFunction(() => window.telemetry !== undefined);
   }
 
+  /** Loads the page of this tab again. */
+  async reload(page: Page): Promise<void> {
+    await page.reload();
+    await page.waitForFunction(() => window.telemetry !== undefined);
+  }
+
   /** Tracks `count` page views, and returns their labels. */
-  async track(page: Page, count: number): Promise<string[]> {
+  async track(page: Page, count: number, detail: Omit<Detail, 'label'> = {}): Promise<string[]> {
     const labels = Array.from({ length: count }, (_, at) => `${this.prefix}${this.tracked.length + at}`);
     this.tracked.push(...labels);
-    await page.evaluate((all) => {
-      for (const label of all) window.telemetry.track('navigation', 'page_view', { label });
-    }, labels);
+    await page.evaluate(
+      (all) => {
+        for (const label of all.labels) {
+          window.telemetry.track('navigation', 'page_view', { ...all.detail, label });
+        }
+      },
+      { labels, detail },
+    );
     return labels;
   }
 
