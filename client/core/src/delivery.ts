@@ -6,6 +6,8 @@ import type { Delivery } from './types.js';
 /** What a batch may measure before compression: well under what the gateway takes. */
 const BATCH_BYTES = 500_000;
 const ENVELOPE_BYTES = 64;
+/** What the gateway takes at once. */
+const MOST_EVENTS = 500;
 
 /** What happened to events, for the store. */
 export interface Report {
@@ -30,9 +32,11 @@ export interface DeliveryLoop {
   strangers: () => void;
 }
 
+/** `alone` runs what no other tab may do at the same time. */
 export function createDelivery(
   transport: Transport,
   batchSize: number,
+  alone: <T>(run: () => Promise<T>) => Promise<T>,
   report: (report: Report) => void,
 ): DeliveryLoop {
   const inFlight = new Set<string>();
@@ -48,29 +52,27 @@ export function createDelivery(
 
   /**
    * Lets the gateway give this browser its cookie before any event goes. A first batch whose answer is lost would
-   * otherwise be repeated under another id, and count for two people.
+   * otherwise be repeated under another id, and count for two people; so would the first batches of two tabs.
    */
-  async function contact(): Promise<boolean> {
-    if (known) return true;
+  async function contact(): Promise<void> {
     const response = await transport.call('POST', 'identity');
-    const { status = 0 } = response ?? {};
-    if (!response || status === 429 || status > 499) {
-      failed(response ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
-      return false;
+    const answer = response?.ok && (await response.json().catch(() => null));
+    if (typeof answer?.optedOut !== 'boolean') {
+      failed(response && !response.ok ? await outcomeOf(response, Date.now()) : { kind: 'unreachable' });
+    } else {
+      known = true;
+      report({ optedOut: answer.optedOut });
     }
-    known = true;
-    const answer = response.ok ? await response.json().catch(() => null) : null;
-    if (answer?.optedOut) report({ optedOut: true });
-    return !answer?.optedOut;
   }
 
-  function take(queue: Queue, count: number, bytes: number): Map<string, string> {
+  function take(queue: Queue, count: number, leaving: boolean): Map<string, string> {
+    let bytes = leaving ? transport.room() - ENVELOPE_BYTES : BATCH_BYTES;
     const batch = new Map<string, string>();
     for (const [key, json] of queue.events) {
       if (batch.size === count) break;
       if (inFlight.has(key)) continue;
       bytes -= new Blob([json]).size + 1;
-      if (bytes < 0 && batch.size) break;
+      if (bytes < 0 && (leaving || batch.size)) break;
       batch.set(key, json);
     }
     return batch;
@@ -100,10 +102,12 @@ export function createDelivery(
 
   async function empty(queue: Queue): Promise<void> {
     let size = batchSize;
-    while (queue.events.size && notBefore <= Date.now()) {
+    queue.refresh();
+    // Also with nothing to send: a page that leaves soon has no time for it.
+    if (!known && notBefore <= Date.now()) await alone(contact);
+    while (known && queue.events.size && notBefore <= Date.now()) {
       report({ state: 'sending' });
-      if (!(await contact())) return;
-      const batch = take(queue, size, BATCH_BYTES);
+      const batch = take(queue, size, false);
       if (!batch.size) return;
       const outcome = await send(queue, batch, false);
       if (outcome.kind === 'split') size = Math.max(1, batch.size >> 1);
@@ -118,7 +122,7 @@ export function createDelivery(
     },
     leave(queue) {
       if (!known || notBefore > Date.now()) return;
-      const batch = take(queue, batchSize * 10, transport.room() - ENVELOPE_BYTES);
+      const batch = take(queue, MOST_EVENTS, true);
       if (batch.size) void send(queue, batch, true);
     },
     notBefore: () => notBefore,

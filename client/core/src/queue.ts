@@ -10,6 +10,8 @@ export interface Queue {
   remove: (keys: Iterable<string>) => void;
   /** Forgets what another tab has taken out of storage in the meantime. */
   refresh: () => void;
+  /** Forgets all that waits, and leaves it in storage to whoever opens the queue next. */
+  letGo: () => void;
 }
 
 const KEY_WIDTH = 1e9;
@@ -55,7 +57,7 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
       for (;;) {
         try {
           storage?.setItem(key, json);
-          stored.add(key);
+          if (storage) stored.add(key);
           break;
         } catch {
           // Full. When nothing of ours is left to give up, the event lives in memory only.
@@ -74,6 +76,7 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
         }
       }
     },
+    letGo: () => events.clear(),
   };
 }
 

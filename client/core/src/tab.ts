@@ -19,6 +19,8 @@ export interface Tabs {
   open: () => Tab;
   /** Empties, one after the other, the queues whose pages are gone. */
   adopt: (own: Tab, drain: (queue: Queue) => Promise<void>) => Promise<void>;
+  /** Runs what no other tab may do at the same time. */
+  alone: <T>(run: () => Promise<T>) => Promise<T>;
   /** Drops what waits in this browser. */
   clear: () => void;
 }
@@ -75,6 +77,8 @@ export function createTabs(
           isOwned = false;
           release();
           queues.delete(queue);
+          // What is on its way may still be answered; nothing more is sent from here.
+          queue.letGo();
         },
       };
     },
@@ -94,6 +98,8 @@ export function createTabs(
         }
       }
     },
+
+    alone: (run) => (locks ? locks.request(name, run) : run()),
 
     clear() {
       for (const queue of queues) queue.remove([...queue.events.keys()]);

@@ -42,8 +42,8 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
   const storage = storageOf(browser);
   const listening = new AbortController();
   const transport = createTransport(browser ?? (globalThis as Browser), endpoint, options.writeKey);
-  const delivery = createDelivery(transport, batchSize, tell);
   const tabs = createTabs(storage, browser?.navigator.locks, name, maxQueued);
+  const delivery = createDelivery(transport, batchSize, tabs.alone, tell);
   let tab = tabs.open();
   let ticking: number | undefined;
   let retrying: number | undefined;

@@ -75,7 +75,8 @@ export function createTransport(
       return response ? outcomeOf(response, Date.now()) : { kind: 'unreachable' };
     },
     call: (method, path, body) =>
-      request(method, path, body, body ? { 'Content-Type': 'application/json' } : {}, true),
+      // What somebody decided must arrive even if the page goes.
+      request(method, path, body, body ? { 'Content-Type': 'application/json' } : {}, !!body),
     room: () => KEEPALIVE_BYTES - keepaliveBytes,
     abort() {
       aborts++;

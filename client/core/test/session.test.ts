@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { endSession, noteEvent } from '../src/recorder.js';
+import { endId, IDLE_MS, isOver, LONGEST_MS, laterSession, type Session } from '../src/session.js';
+import { nothingShared, type Shared } from '../src/shared.js';
+import type { AnyEvent } from '../src/types.js';
+import { uuid } from '../src/uuid.js';
+
+const NOON = Date.parse('2026-05-04T12:00:00Z');
+
+/** Notes a page view at each moment; gives all events, parsed. */
+function walk(moments: number[], shared: Shared = nothingShared()): AnyEvent[] {
+  const events: string[] = [];
+  for (const at of moments) {
+    const noted = noteEvent(shared, 'tab', at, 'navigation', 'page_view');
+    shared = noted.shared;
+    events.push(...noted.events);
+  }
+  return events.map((json) => JSON.parse(json) as AnyEvent);
+}
+
+const actions = (events: AnyEvent[]) => events.map(({ action }) => action);
+
+describe('a session', () => {
+  test('begins with the first event and goes on for less than half an hour of silence', () => {
+    const events = walk([NOON, NOON + IDLE_MS - 1]);
+    expect(actions(events)).toEqual(['session_start', 'page_view', 'page_view']);
+    expect(new Set(events.map(({ sessionId }) => sessionId)).size).toBe(1);
+  });
+
+  test('ends where its last event was, after half an hour', () => {
+    const events = walk([NOON, NOON + 60_000, NOON + 60_000 + IDLE_MS]);
+    expect(actions(events)).toEqual([
+      'session_start',
+      'page_view',
+      'page_view',
+      'session_end',
+      'session_start',
+      'page_view',
+    ]);
+    const [end, begin] = [events[3], events[4]];
+    expect(end?.timestamp).toBe('2026-05-04T12:01:00.000Z');
+    expect(end?.sessionId).toBe(events[0]?.sessionId);
+    expect(begin?.sessionId).not.toBe(events[0]?.sessionId);
+  });
+
+  test('is never longer than a day', () => {
+    const steps = Array.from({ length: 26 * 6 }, (_, n) => NOON + n * 600_000);
+    const starts = walk(steps).filter(({ action }) => action === 'session_start');
+    expect(starts.map(({ timestamp }) => Date.parse(timestamp) - NOON)).toEqual([0, LONGEST_MS]);
+  });
+
+  test('does not go on for a year because the clock was a year ahead', () => {
+    const events = walk([NOON + 365 * LONGEST_MS, NOON]);
+    expect(actions(events).filter((action) => action === 'session_start')).toHaveLength(2);
+  });
+
+  test('ended by the clock is ended once', () => {
+    const { shared } = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view');
+    const ended = endSession(shared, 'tab', NOON + IDLE_MS);
+    expect(ended.events).toHaveLength(1);
+    expect(endSession(ended.shared, 'tab', NOON + IDLE_MS + 1).events).toEqual([]);
+    const next = noteEvent(ended.shared, 'tab', NOON + 2 * IDLE_MS, 'navigation', 'page_view');
+    expect(next.events).toHaveLength(2);
+  });
+
+  test('begun by two tabs at the same moment is one, and its start and end are one event each', () => {
+    const { shared } = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view');
+    const later = NOON + IDLE_MS + 5;
+    const [a, b] = ['one', 'two'].map((tab) =>
+      noteEvent(shared, tab, later, 'navigation', 'page_view').events.map(
+        (json) => JSON.parse(json) as AnyEvent,
+      ),
+    );
+    const ids = (events: AnyEvent[] = [], action = '') =>
+      events.filter((event) => event.action === action).map(({ eventId, sessionId }) => [eventId, sessionId]);
+    expect(ids(a, 'session_end')).toEqual(ids(b, 'session_end'));
+    expect(ids(a, 'session_start')).toEqual(ids(b, 'session_start'));
+    expect(ids(a, 'page_view')[0]?.[1]).toBe(ids(b, 'page_view')[0]?.[1]);
+  });
+});
+
+describe('two views of the session', () => {
+  const session = fc.record({
+    id: fc.constantFrom('a', 'b'),
+    startedAt: fc.constant(0),
+    lastAt: fc.nat(3),
+    nextId: fc.constant('n'),
+    ended: fc.boolean(),
+  }) as fc.Arbitrary<Session>;
+  const maybe = fc.option(session, { nil: null });
+
+  test('come to the same, whoever asks whom and how often', () => {
+    fc.assert(
+      fc.property(maybe, maybe, maybe, (a, b, c) => {
+        expect(laterSession(a, b)).toEqual(laterSession(b, a));
+        expect(laterSession(laterSession(a, b), c)).toEqual(laterSession(a, laterSession(b, c)));
+        expect(laterSession(a, a)).toEqual(a);
+      }),
+    );
+  });
+});
+
+test('ids are UUIDs of version 4, and that of an end differs from that of its start', () => {
+  fc.assert(
+    fc.property(fc.constant(0), () => {
+      const id = uuid();
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(endId(id)).toMatch(/^[0-9a-f-]{36}$/);
+      expect(endId(id)).not.toBe(id);
+      expect(endId(endId(id))).toBe(id);
+    }),
+  );
+});
+
+test('a session is over after silence, in either direction of the clock', () => {
+  const session = { id: 'a', startedAt: NOON, lastAt: NOON, nextId: 'b' };
+  expect(isOver(session, NOON + IDLE_MS - 1)).toBe(false);
+  expect(isOver(session, NOON + IDLE_MS)).toBe(true);
+  expect(isOver(session, NOON - IDLE_MS)).toBe(true);
+});

@@ -1,0 +1,181 @@
+import { createTelemetry } from '../../src/index.js';
+import type { Browser } from '../../src/telemetry.js';
+import type { Telemetry, TelemetryOptions } from '../../src/types.js';
+import type { Gateway } from './gateway.js';
+import { Locks } from './locks.js';
+
+const LATENCY_MS = 5;
+
+/** One profile of a browser: storage, cookies and locks that its tabs share. Runs on vitest's fake timers. */
+export class SimulatedBrowser {
+  readonly items = new Map<string, string>();
+  readonly tabs = new Set<Tab>();
+  readonly locks = new Locks();
+  readonly cookies = new Map<string, string>();
+  /** The most characters its storage takes. */
+  quota = 5_000_000;
+  user: string | undefined;
+
+  constructor(readonly gateway: Gateway) {}
+
+  open(options: TelemetryOptions = {}, signals: Partial<Navigator> = {}): Tab {
+    const tab = new Tab(this, options, signals);
+    this.tabs.add(tab);
+    tab.start();
+    return tab;
+  }
+
+  get used(): number {
+    let sum = 0;
+    for (const [key, value] of this.items) sum += key.length + value.length;
+    return sum;
+  }
+
+  /** Keys of events that wait. */
+  get waiting(): string[] {
+    return [...this.items.keys()].filter((key) => key.startsWith('convergio:'));
+  }
+
+  storageOf(tab: Tab): Storage {
+    const { items } = this;
+    return {
+      get length() {
+        return items.size;
+      },
+      key: (at) => [...items.keys()][at] ?? null,
+      getItem: (key) => items.get(key) ?? null,
+      setItem: (key, value) => {
+        if (!tab.alive) return;
+        const more = value.length - (items.get(key)?.length ?? -key.length);
+        if (this.used + more > this.quota) throw new DOMException('full', 'QuotaExceededError');
+        items.set(key, value);
+        this.tellOthers(tab, key);
+      },
+      removeItem: (key) => {
+        if (tab.alive && items.delete(key)) this.tellOthers(tab, key);
+      },
+      clear: () => items.clear(),
+    };
+  }
+
+  private tellOthers(writer: Tab, key: string): void {
+    for (const tab of this.tabs) {
+      if (tab !== writer) tab.later(1, () => tab.dispatch('storage', { key }));
+    }
+  }
+}
+
+/** A page with the client in it, and what can happen to a page. */
+export class Tab {
+  alive = true;
+  online = true;
+  telemetry!: Telemetry;
+  /** Requests it has tried. */
+  fetches = 0;
+  /** Is told of each. */
+  onFetch: (url: string, init: RequestInit) => void = () => {};
+  private readonly events = new EventTarget();
+  private readonly document = { visibilityState: 'visible', location: { protocol: 'http:' } };
+  private readonly window: Browser;
+
+  constructor(
+    private readonly browser: SimulatedBrowser,
+    private readonly options: TelemetryOptions,
+    signals: Partial<Navigator>,
+  ) {
+    const { cookies } = browser;
+    Object.defineProperty(this.document, 'cookie', {
+      get: () => [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+      set: (text: string) => {
+        const [pair = '', ...attributes] = text.split('; ');
+        const [name = '', value = ''] = pair.split('=');
+        if (attributes.includes('Max-Age=0')) cookies.delete(name);
+        else cookies.set(name, value);
+      },
+    });
+    this.window = {
+      document: this.document,
+      localStorage: browser.storageOf(this),
+      navigator: { locks: browser.locks.of(this), ...signals },
+      addEventListener: this.events.addEventListener.bind(this.events),
+      setTimeout: (run: () => void, ms: number) => this.later(ms, run),
+      setInterval: (run: () => void, ms: number) => setInterval(() => this.alive && run(), ms),
+      clearTimeout,
+      clearInterval,
+      fetch: (url: string, init: RequestInit) => this.fetch(url, init),
+    } as unknown as Browser;
+  }
+
+  start(): void {
+    this.telemetry = createTelemetry({ webVitals: false, ...this.options }, this.window);
+  }
+
+  /** Gone without a word, as when the process is killed. */
+  crash(): void {
+    this.alive = false;
+    this.browser.tabs.delete(this);
+    this.browser.locks.freeAll(this);
+  }
+
+  hide(): void {
+    this.document.visibilityState = 'hidden';
+    this.dispatch('visibilitychange');
+  }
+
+  show(): void {
+    this.document.visibilityState = 'visible';
+    this.dispatch('visibilitychange');
+  }
+
+  close(): void {
+    this.hide();
+    this.dispatch('pagehide');
+    this.crash();
+  }
+
+  /** Into the back/forward cache, and back. */
+  leaveAndReturn(): void {
+    this.hide();
+    this.dispatch('pagehide');
+    this.document.visibilityState = 'visible';
+    this.dispatch('pageshow', { persisted: true });
+  }
+
+  dispatch(type: string, properties: object = {}): void {
+    if (this.alive) this.events.dispatchEvent(Object.assign(new Event(type), properties));
+  }
+
+  later(ms: number, run: () => void): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.alive && run(), ms);
+  }
+
+  private fetch(url: string, init: RequestInit): Promise<Response> {
+    const { browser } = this;
+    this.fetches++;
+    this.onFetch(url, init);
+    const request = {
+      path: url,
+      method: init.method ?? 'GET',
+      body: init.body instanceof Uint8Array ? new TextDecoder().decode(init.body) : `${init.body ?? ''}`,
+      user: browser.user,
+      at: Date.now(),
+    };
+    return new Promise((resolve, reject) => {
+      if (!this.alive) return;
+      const fail = () => this.later(0, () => reject(new TypeError('Failed to fetch')));
+      init.signal?.addEventListener('abort', fail);
+      if (!this.online) return fail();
+      setTimeout(() => {
+        // Requests of a page that is gone go on only if they were told to.
+        if (init.signal?.aborted || (!this.alive && !init.keepalive)) return;
+        const { fault } = browser.gateway;
+        const answer = browser.gateway.handle(request);
+        if (!answer) return fault === 'hangs' ? undefined : fail();
+        setTimeout(() => {
+          if (answer.user !== undefined) browser.user = answer.user || undefined;
+          if (this.alive) resolve(answer.response);
+        }, LATENCY_MS);
+      }, LATENCY_MS);
+    });
+  }
+}
