@@ -29,7 +29,7 @@ from ingest.problems import Headers, Problem
 from ingest.producer import Options, Producer
 from ingest.proxies import Peers
 from ingest.settings import GatewaySettings
-from ingest.user_routes import CONSENT_PATH, ME_PATH, user_routes
+from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
 from schemas.kafka import client_options
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ USER_PATHS: Final = {
     # An erasure is far more work for everything behind the gateway than a batch.
     ME_PATH: _UserPath(b"DELETE, OPTIONS", 25),
     CONSENT_PATH: _UserPath(b"POST, OPTIONS", 1),
+    IDENTITY_PATH: _UserPath(b"POST, OPTIONS", 1),
 }
 
 
@@ -205,7 +206,13 @@ def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetr
         redoc_url=None,
     )
     app.include_router(
-        user_routes(operator=OperatorToken(settings.operator_token), cookies=cookies, producer=producer, now=utc_now)
+        user_routes(
+            operator=OperatorToken(settings.operator_token),
+            cookies=cookies,
+            respect_gpc=settings.respect_gpc,
+            producer=producer,
+            now=utc_now,
+        )
     )
     app.include_router(health_routes(producer=producer, metrics=metrics, retry_after=settings.retry_after_seconds))
     app.add_exception_handler(Problem, _answer_problem)

@@ -1,4 +1,4 @@
-"""What a person can ask for: to be forgotten (`DELETE /api/telemetry/me`), and not to be counted (consent)."""
+"""A person's own routes: first contact (identity), opting out (consent), being forgotten (`DELETE …/me`)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from schemas.envelope import Erasure, encode_erasure
 
 ME_PATH: Final = "/api/telemetry/me"
 CONSENT_PATH: Final = "/api/telemetry/consent"
+IDENTITY_PATH: Final = "/api/telemetry/identity"
 
 
 class Consent(BaseModel):
@@ -25,6 +26,14 @@ class Consent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     optOut: StrictBool = Field(description="true: nothing of mine is to be counted from now on.")  # noqa: N815
+
+
+class Contact(BaseModel):
+    """How the gateway sees the person who asks."""
+
+    optedOut: bool = Field(  # noqa: N815
+        description="true: by cookie or browser signal this person is not counted, and has been given no id."
+    )
 
 
 class ErasureAccepted(BaseModel):
@@ -37,11 +46,32 @@ def user_routes(
     *,
     operator: OperatorToken,
     cookies: identity.Cookies,
+    respect_gpc: bool,
     producer: Producer,
     now: Callable[[], datetime],
 ) -> APIRouter:
     """The routes a person's choices go through. `now` is the wall clock, UTC."""
     routes = APIRouter(tags=["telemetry"])
+
+    @routes.post(
+        IDENTITY_PATH,
+        summary="First contact",
+        response_description="A browser without a valid id cookie is given one, unless the person has opted out.",
+    )
+    async def identify(request: Request, response: Response) -> Contact:
+        """To be repeated until it is answered, and only then to be followed by the first batch.
+
+        A batch whose answer is lost would be sent again without the cookie, and counted under a second id. Nothing is
+        counted here, so a lost answer costs an id that nobody ever uses. Needs no body, and ignores one.
+        """
+        headers = dict(request.scope["headers"])
+        response.headers["cache-control"] = "no-store"
+        if identity.opted_out(headers, respect_gpc):
+            return Contact(optedOut=True)
+        if identity.cookie_user(headers) is None:
+            fresh = cookies.identify(identity.mint(), request.scope, headers)
+            response.raw_headers.append((b"set-cookie", fresh))
+        return Contact(optedOut=False)
 
     @routes.delete(
         ME_PATH,

@@ -14,6 +14,7 @@ from tests.gateway import EVENTS, Answer, Gateway, batch, create_topic, event, r
 APP = "https://app.example.org"
 ME = "/api/telemetry/me"
 CONSENT = "/api/telemetry/consent"
+IDENTITY = "/api/telemetry/identity"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ async def test_an_allowed_origin_may_read_errors_too(guarded: Gateway) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", APP + ".evil.example", "http://app.example.org"])
 async def test_another_origin_is_a_403_without_cors_headers(guarded: Gateway, origin: str) -> None:
-    for path, method in ((EVENTS, "POST"), (CONSENT, "POST"), (ME, "DELETE"), (EVENTS, "OPTIONS")):
+    for path, method in ((EVENTS, "POST"), (CONSENT, "POST"), (IDENTITY, "POST"), (ME, "DELETE"), (EVENTS, "OPTIONS")):
         answer = await guarded.request(method, path, headers={"Origin": origin, "X-Write-Key": "first-key"}, body=b"{}")
         assert answer.status == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
@@ -78,7 +79,7 @@ async def test_the_gateways_own_host_is_always_allowed(guarded: Gateway) -> None
     assert answer.status == 202
 
 
-@pytest.mark.parametrize(("path", "method"), [(EVENTS, "POST"), (ME, "DELETE"), (CONSENT, "POST")])
+@pytest.mark.parametrize(("path", "method"), [(EVENTS, "POST"), (ME, "DELETE"), (CONSENT, "POST"), (IDENTITY, "POST")])
 async def test_a_preflight_tells_an_allowed_origin_what_it_may_send(guarded: Gateway, path: str, method: str) -> None:
     answer = await guarded.request("OPTIONS", path, headers={"Origin": APP, "Access-Control-Request-Method": method})
     assert answer.status == 204
@@ -90,6 +91,9 @@ async def test_a_preflight_tells_an_allowed_origin_what_it_may_send(guarded: Gat
 async def test_the_other_routes_let_an_allowed_origin_read_their_answers(guarded: Gateway) -> None:
     answer = await guarded.post({"optOut": True}, path=CONSENT, headers={"Origin": APP})
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, APP)
+    answer = await guarded.request("POST", IDENTITY, headers={"Origin": APP})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, APP)
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
 async def test_without_configured_origins_none_is_refused_and_none_may_read(gateway: Gateway) -> None:
@@ -153,6 +157,20 @@ async def test_an_erasure_takes_more_of_an_addresss_allowance_than_a_batch(kafka
         assert (await gateway.post(batch())).status == 202
 
 
+async def test_first_contact_takes_as_much_of_an_addresss_allowance_as_a_batch(
+    kafka_bootstrap: str, topic: str
+) -> None:
+    slow = settings(
+        kafka_bootstrap, topic, rate_limit_enabled=True, address_requests_burst=2, address_requests_per_second=0.01
+    )
+    async with running_gateway(slow) as gateway:
+        assert (await gateway.request("POST", IDENTITY)).status == 200
+        assert (await gateway.post(batch())).status == 202
+        refused = await gateway.request("POST", IDENTITY)
+        assert (refused.status, refused.cookies) == (429, [])
+        assert int(refused.headers["Retry-After"]) > 0
+
+
 async def test_health_and_readiness_are_told_apart(gateway: Gateway) -> None:
     assert (await gateway.request("GET", "/healthz")).status == 200
     assert (await gateway.request("GET", "/readyz")).status == 200
@@ -163,7 +181,9 @@ async def test_an_unknown_path_is_a_404_problem(gateway: Gateway) -> None:
     assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize(("path", "allowed"), [(ME, "DELETE"), (CONSENT, "POST"), ("/healthz", "GET")])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [(ME, "DELETE"), (CONSENT, "POST"), (IDENTITY, "POST"), ("/healthz", "GET")]
+)
 async def test_other_routes_name_their_methods_as_well(gateway: Gateway, path: str, allowed: str) -> None:
     answer = await gateway.request("PATCH", path)
     assert (answer.status, answer.headers["Content-Type"]) == (405, "application/problem+json")
@@ -214,7 +234,7 @@ async def test_the_openapi_document_describes_the_hot_route_by_the_types_it_uses
         for schema in schemas.values()
         if "category" in schema.get("properties", {})
     } == set(CATEGORIES)
-    assert set(document["paths"]) >= {EVENTS, ME, CONSENT, "/healthz", "/readyz", "/metrics"}
+    assert set(document["paths"]) >= {EVENTS, ME, CONSENT, IDENTITY, "/healthz", "/readyz", "/metrics"}
     validator = Draft202012Validator({"$ref": "#/components/schemas/Batch", "components": document["components"]})
     validator.validate(batch())
     assert not validator.is_valid(batch(event(email="x")))

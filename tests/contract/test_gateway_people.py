@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
@@ -9,10 +10,12 @@ from http.cookies import SimpleCookie
 import pytest
 
 from schemas.envelope import decode_erasure, partition_for
-from tests.gateway import Answer, Gateway, batch, create_topic, event, running_gateway, settings
+from tests.gateway import EVENTS, Answer, Gateway, batch, create_topic, event, running_gateway, settings, until
+from tests.raw_http import connection, post
 
 ME = "/api/telemetry/me"
 CONSENT = "/api/telemetry/consent"
+IDENTITY = "/api/telemetry/identity"
 TOKEN = "operator-token-of-the-tests"
 THIRTEEN_MONTHS_SECONDS = 396 * 24 * 3600
 
@@ -92,6 +95,88 @@ async def test_nobody_else_is_believed_about_tls_unless_the_operator_says_always
     assert cookie(await gateway.post(batch(userId=None), headers=tls))["convergio_uid"]["secure"] == ""
     async with running_gateway(settings(kafka_bootstrap, topic, cookie_secure="always")) as always:
         assert cookie(await always.post(batch(userId=None)))["convergio_uid"]["secure"] is True
+
+
+async def test_first_contact_gives_a_stranger_an_id_and_sends_nothing_on(gateway: Gateway) -> None:
+    before = len(await gateway.messages())
+    answer = await gateway.request("POST", IDENTITY)
+    assert (answer.status, answer.json) == (200, {"optedOut": False})
+    assert answer.headers["Cache-Control"] == "no-store"
+    given = cookie(answer)["convergio_uid"]
+    assert uuid.UUID(given.value).version == 4
+    assert (given["samesite"], given["path"], given["httponly"], given["secure"]) == ("Lax", "/", True, "")
+    assert 0 < int(given["max-age"]) < THIRTEEN_MONTHS_SECONDS
+    assert len(await gateway.messages()) == before
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff not JSON", b"0" * 100_000])
+async def test_first_contact_ignores_its_body(gateway: Gateway, body: bytes) -> None:
+    answer = await gateway.request("POST", IDENTITY, body=body, headers={"Content-Type": "text/plain"})
+    assert (answer.status, answer.json) == (200, {"optedOut": False})
+
+
+async def test_the_body_of_first_contact_is_bounded(gateway: Gateway) -> None:
+    answer = await gateway.request("POST", IDENTITY, body=b"0" * (gateway.settings.max_body_bytes + 1))
+    assert (answer.status, answer.cookies) == (413, [])
+
+
+async def test_a_known_browser_keeps_its_id_at_first_contact(gateway: Gateway) -> None:
+    answer = await gateway.request("POST", IDENTITY, headers={"Cookie": f"convergio_uid={uuid.uuid4()}"})
+    assert (answer.json, answer.cookies) == ({"optedOut": False}, [])
+
+
+async def test_first_contact_replaces_an_invalid_cookie(gateway: Gateway) -> None:
+    answer = await gateway.request("POST", IDENTITY, headers={"Cookie": "convergio_uid=me"})
+    assert uuid.UUID(cookie(answer)["convergio_uid"].value).version == 4
+
+
+@pytest.mark.parametrize("headers", [{"Cookie": "convergio_optout=1"}, {"Sec-GPC": "1"}, {"DNT": "1"}])
+async def test_who_opted_out_is_told_so_and_given_no_id(gateway: Gateway, headers: dict[str, str]) -> None:
+    answer = await gateway.request("POST", IDENTITY, headers=headers)
+    assert (answer.status, answer.json, answer.cookies) == (200, {"optedOut": True}, [])
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_first_contact_heeds_a_browser_signal_only_where_the_operator_decided_so(
+    kafka_bootstrap: str, topic: str
+) -> None:
+    async with running_gateway(settings(kafka_bootstrap, topic, respect_gpc=False)) as gateway:
+        answer = await gateway.request("POST", IDENTITY, headers={"Sec-GPC": "1", "DNT": "1"})
+        assert (answer.json, len(answer.cookies)) == ({"optedOut": False}, 1)
+
+
+async def send_and_lose_the_answer(gateway: Gateway, path: str, body: bytes, *headers: str) -> None:
+    """Sends a request and drops the connection as soon as an answer comes, without a look at it."""
+    async with connection(gateway.port) as opened:
+        await opened.send(post(path, body, *headers))
+        await opened.read_some()
+        opened.reset()
+
+
+async def test_a_stranger_who_makes_contact_first_stays_one_user_whatever_answers_are_lost(
+    kafka_bootstrap: str,
+) -> None:
+    """Contact lost and repeated, batch lost and repeated, each time at whichever gateway answers."""
+    chosen = settings(kafka_bootstrap, await create_topic(kafka_bootstrap))
+    events = [event(), event()]
+    first_batch = batch(*events, userId=None)
+    async with running_gateway(chosen) as one, running_gateway(chosen) as other:
+        await send_and_lose_the_answer(one, IDENTITY, b"")
+        contact = await other.request("POST", IDENTITY)
+        mine = f"convergio_uid={cookie(contact)['convergio_uid'].value}"
+
+        await send_and_lose_the_answer(one, EVENTS, json.dumps(first_batch).encode(), f"Cookie: {mine}")
+        repeated = await other.post(first_batch, headers={"Cookie": mine})
+
+        assert (repeated.status, repeated.cookies) == (202, [])
+
+        async def arrived() -> bool:
+            return len(await one.messages()) == 2
+
+        await until(arrived)
+        assert {message.key for message in await one.messages()} == {mine.partition("=")[2]}
+        sent = {row["event_id"] for message in await one.messages() for row in message.rows}
+        assert sent == {each["eventId"] for each in events}
 
 
 async def test_opting_out_is_recorded_in_a_cookie_of_its_own(gateway: Gateway) -> None:

@@ -134,6 +134,7 @@ async def test_any_body_is_answered(gateway: Process, body: bytes) -> None:
         expect_an_answer(response.status, await response.read())
 
 
+TELEMETRY = "/api/telemetry/"
 header_values = st.binary(max_size=40).map(lambda value: re.sub(rb"[\0\r\n]", b"", value))
 known_headers = st.sampled_from(
     b"Content-Type Content-Encoding Cookie Origin Authorization X-Write-Key Host DNT Sec-GPC X-Forwarded-For"
@@ -149,7 +150,7 @@ plausible_values = st.sampled_from(
 @given(
     method=st.sampled_from([b"POST", b"GET", b"OPTIONS", b"HEAD", b"DELETE", b"PUT"]),
     path=st.sampled_from(
-        [EVENTS, "/api/telemetry/consent", "/api/telemetry/me", "/metrics", "/healthz", "/docs", "/x"]
+        [EVENTS, *(TELEMETRY + name for name in ("consent", "identity", "me")), "/metrics", "/healthz", "/docs", "/x"]
     ),
     headers=st.lists(st.tuples(known_headers, header_values | plausible_values), max_size=6),
 )
