@@ -6,9 +6,10 @@ export default defineConfig({
   test: {
     include: ['scenarios/**/*.e2e.ts'],
     globalSetup: ['./global.ts'],
-    setupFiles: ['./harness/orphans.ts'],
     // All scenarios share one pipeline, and some of them stop a part of it.
     fileParallelism: false,
+    // Loading the browser's driver anew for each file would take longer than most of them.
+    isolate: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 120_000,

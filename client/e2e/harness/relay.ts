@@ -68,7 +68,8 @@ export class Relay {
     for (const batch of this.batches) {
       for (const { eventId, action } of batch.events) {
         const before = carried.get(eventId);
-        if (before && !before.uncertain && !action.startsWith('session_')) twice.push(eventId);
+        const certain = before && !before.uncertain && !batch.leaving;
+        if (certain && !action.startsWith('session_')) twice.push(eventId);
         carried.set(eventId, batch);
       }
     }

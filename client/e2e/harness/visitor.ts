@@ -76,7 +76,7 @@ export class Visitor {
     const rows = await this.clickhouse.untilStored(this.prefix, expected);
     expect(rows.map((row) => row.label).sort()).toEqual([...expected].sort());
     expect(new Set(rows.map((row) => row.user_id)).size).toBe(1);
-    expect(await this.clickhouse.physicalRows(this.prefix)).toBe(expected.length);
+    expect(await this.clickhouse.physicalRows(rows.map((row) => row.event_id))).toBe(expected.length);
     expect(this.relay.madeTwice).toEqual([]);
     return rows;
   }

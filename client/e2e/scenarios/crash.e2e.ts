@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { untilOnDisk } from '../harness/disk.js';
-import { scenario } from '../harness/scenario.js';
+import { keptScenario, scenario } from '../harness/scenario.js';
 
 scenario('a page that crashes loses nothing', async ({ visitor, chromium, relay }) => {
   const page = await visitor.open();
@@ -13,16 +13,16 @@ scenario('a page that crashes loses nothing', async ({ visitor, chromium, relay 
   expect(relay.sentTwice).toEqual([]);
 });
 
-scenario('what was on disk survives the end of the whole browser', async ({ visitor, chromium, relay }) => {
+keptScenario('what was on disk survives the end of the whole browser', async ({ visitor, kept, relay }) => {
   const page = await visitor.open();
   const early = await visitor.track(page, 20);
   const tracked = performance.now();
-  await untilOnDisk(chromium.profile, early);
+  await untilOnDisk(kept.profile, early);
   const delay = (performance.now() - tracked) / 1000;
   const late = await visitor.track(page, 20);
-  await chromium.kill();
+  await kept.kill();
 
-  await chromium.restart();
+  await kept.restart();
   const next = await visitor.open();
   await visitor.flush(next);
   const sent = new Set(relay.batches.flatMap((batch) => batch.labels));

@@ -28,7 +28,8 @@ scenario('a full storage costs the oldest events and nothing else', async ({ vis
   expect(relay.sentTwice).toEqual([]);
 });
 
-scenario('a storage without any room keeps events in memory and sends them', async ({ visitor }) => {
+// Each event that does not fit drives out the one before, although that frees nothing.
+scenario.fails('a storage without any room keeps events in memory and sends them', async ({ visitor }) => {
   const page = await visitor.open();
   await page.evaluate(() => {
     for (let size = 1 << 22; size >= 1; ) {
@@ -40,6 +41,7 @@ scenario('a storage without any room keeps events in memory and sends them', asy
     }
   });
   await visitor.track(page, 10);
+  expect(await page.evaluate(() => window.telemetry.getState().dropped)).toBe(0);
   await visitor.flush(page);
   await visitor.stored();
 });

@@ -11,9 +11,11 @@ scenario('a gateway that says 503 is left alone as long as it asks', async ({ vi
     await visitor.flush(page);
     expect(relay.batches.map((batch) => batch.status)).toEqual([202, 503]);
   });
+  await relay.until('it is sent again', () => relay.batches[2]?.status === 202);
   await visitor.stored();
   const [, refused, again] = relay.batches;
   expect((again?.at ?? 0) - (refused?.answeredAt ?? 0)).toBeGreaterThanOrEqual(2000);
+  expect(again?.labels).toEqual(refused?.labels);
 });
 
 describe('Retry-After', () => {
