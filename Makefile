@@ -10,10 +10,10 @@ TOGETHER ?= 10
 ONLY ?= tests/faults
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults lint types format schema bench
+.PHONY: help setup demo up test faults lint types format schema client client-test bench
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with locked versions (again only when they change)
 	@echo "setup: .venv holds the locked versions; $(BIN)/convergio is the command line"
@@ -34,7 +34,7 @@ demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops
 up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
-test: $(READY) lint types ## Lint, types and tests, against real Kafka and ClickHouse, with a short search for faults
+test: $(READY) lint types client-test ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse
 	@$(BIN)/pytest -m "not long"
 
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
@@ -58,6 +58,14 @@ format: $(READY) ## Sort imports and repair what can be repaired
 schema: $(READY) ## Write schemas/events.schema.json from schemas/events.py
 	@$(BIN)/python -m schemas.json_schema
 	@echo "schema: the committed JSON Schema says what schemas/events.py says"
+
+client: $(READY) ## Build the npm packages and the study app; npm packages are installed when their lock changes
+	@client/scripts/install.sh
+	@cd client && scripts/node.sh npm run --silent build
+	@echo "client: the packages are in client/core/dist and client/react/dist, the study app is in infra/web"
+
+client-test: $(READY) ## Lint, types and tests of the client, in a real browser too if there is one
+	@client/scripts/test.sh
 
 bench: $(READY) ## Measure throughput and latency on this machine
 	@command -v wrk >/dev/null && $(BIN)/python -m benchmarks.gateway.run || \

@@ -3,5 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'] } },
-  test: { include: ['core/test/**/*.test.ts', 'react/test/**/*.test.tsx'], restoreMocks: true },
+  test: {
+    include: ['core/test/**/*.test.ts', 'react/test/**/*.test.tsx', 'study/test/**/*.test.{ts,tsx}'],
+    restoreMocks: true,
+  },
 });

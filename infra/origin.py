@@ -1,47 +1,49 @@
-"""Gateway and statistics at one address, as behind the load balancer in production.
+"""Gateway, statistics and study app at one address, as behind the load balancer in production.
 
-/api/telemetry/stats   the exporter's statistics
-everything else        the gateway; its hot route costs one comparison more
+/api/telemetry/stats               the exporter's statistics
+/, /index.html, /assets/…          the study app
+everything else                    the gateway; its hot route costs two comparisons more
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from exporter import ExporterSettings, create_stats_app
 from infra.settings import Settings
+from infra.study_app import App, Message, Receive, Send, StudyApp
 from ingest import GatewaySettings, create_app
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
+API = "/api/"
 STATISTICS_PATHS = frozenset({"/api/telemetry/stats"})
 
 
 def create_origin(settings: Settings) -> App:
-    """The gateway and the statistics as one ASGI application, each with its own settings.
+    """Gateway, statistics and study app as one ASGI application, each with its own settings.
 
     Raises `ValueError` for settings that contradict each other.
     """
-    return Origin(create_app(settings.of(GatewaySettings)), create_stats_app(settings.of(ExporterSettings)))
+    gateway = create_app(settings.of(GatewaySettings))
+    return Origin(gateway, create_stats_app(settings.of(ExporterSettings)), StudyApp(gateway))
 
 
 class Origin:
-    """Dispatches requests by path, and starts and stops both applications together."""
+    """Dispatches requests by path, and starts and stops gateway and statistics together."""
 
-    def __init__(self, gateway: App, statistics: App) -> None:
+    def __init__(self, gateway: App, statistics: App, study_app: StudyApp) -> None:
         self._gateway = gateway
         self._statistics = statistics
+        self._study_app = study_app
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            if scope["path"] in STATISTICS_PATHS:
+            path = scope["path"]
+            if path in STATISTICS_PATHS:
                 return self._statistics(scope, receive, send)
+            if not path.startswith(API) and self._study_app.owns(path):
+                return self._study_app(scope, receive, send)
             return self._gateway(scope, receive, send)
         return self._live(scope, receive, send)
 

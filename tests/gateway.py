@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.local.ports import free_ports
 from ingest import GatewaySettings, create_app
+from ingest.app import App
 from ingest.connection import ConnectionLimits, GatewayProtocol
 
 EVENTS = "/api/telemetry/events"
@@ -136,11 +137,13 @@ def settings(bootstrap: str, topic: str, **changes: object) -> GatewaySettings:
 
 
 @asynccontextmanager
-async def running_gateway(chosen: GatewaySettings, *, ready: bool = True) -> AsyncIterator[Gateway]:
-    """A gateway on a free port, ready unless told not to wait for that."""
+async def running_gateway(
+    chosen: GatewaySettings, *, ready: bool = True, app: App | None = None
+) -> AsyncIterator[Gateway]:
+    """A gateway on a free port, ready unless told not to wait for that; `app` is served in its place if given."""
     (port,) = free_ports(1)
     config = uvicorn.Config(
-        create_app(chosen),
+        app or create_app(chosen),
         host="127.0.0.1",
         port=port,
         http=GatewayProtocol.within(ConnectionLimits.of(chosen)),

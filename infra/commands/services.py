@@ -15,7 +15,8 @@ def ingest(
     origin: Annotated[
         bool,
         typer.Option(
-            "--origin", help="Answer the statistics as well, as the load balancer's one origin does in production."
+            "--origin",
+            help="Answer the statistics and serve the study app as well: the one origin a load balancer makes of them.",
         ),
     ] = False,
 ) -> None:

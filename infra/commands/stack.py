@@ -13,6 +13,7 @@ from infra.errors import Failure, WrongUse
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
+from infra.study_app import is_built
 
 
 class Interrupted(Failure):
@@ -120,6 +121,7 @@ def _print_addresses(config: StackConfig) -> None:
     sql = f"curl 'http://127.0.0.1:{config.clickhouse_port}/?database=convergio&default_format=PrettyCompact'"
     lines = [
         ("[bold green]ready[/]", ""),
+        ("study app", f"{config.gateways[0]}/" if is_built() else "not built; make client builds it"),
         ("events and statistics", " ".join(config.gateways)),
         ("metrics", f"{config.exporter}/metrics"),
         ("SQL", f"{sql} -d 'SELECT * FROM rolling_windows'"),

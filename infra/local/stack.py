@@ -56,7 +56,7 @@ class StackConfig:
 
     @property
     def gateways(self) -> list[str]:
-        """Addresses of the gateways. The first one also serves the statistics and their page."""
+        """Addresses of the gateways. The first one also serves the statistics and the study app."""
         return [f"http://{HOST}:{self.ingest_port + number}" for number in range(self.ingest)]
 
     @property
@@ -159,7 +159,7 @@ def _clickhouse(config: StackConfig) -> Service:
 
 
 def _gateway(config: StackConfig, number: int) -> Service:
-    # The first one also serves the read path: the one origin a load balancer makes of both in production.
+    # The first one also serves the read path and the study app: the one origin a load balancer makes of them.
     arguments = ["ingest", "--origin"] if number == 0 else ["ingest"]
     return _of_ours(config, f"ingest-{number}", arguments, "INGEST", config.ingest_port + number)
 

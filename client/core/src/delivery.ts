@@ -46,7 +46,8 @@ export function createDelivery(
   let line = Promise.resolve();
 
   function failed(outcome: Outcome): void {
-    notBefore = Date.now() + delayMs(outcome, ++failures, Math.random());
+    // What is held stays so.
+    notBefore = Math.max(notBefore, Date.now() + delayMs(outcome, ++failures, Math.random()));
     report({ state: outcome.kind === 'unreachable' ? 'unreachable' : 'waiting' });
   }
 

@@ -12,11 +12,11 @@ export function watchErrors(window: Window, track: Track, signal: AbortSignal): 
 
   function note(error: unknown, source = '', line = 0, column = 0): void {
     if (left-- < 1) return;
-    const name = String((error as Error | null)?.name);
-    const file = /([\w.-]+\.m?js)(\?|$)/.exec(source)?.[1];
+    const name = (error as Error | null)?.name ?? '';
+    const file = /[\w.-]+\.m?js(?=\?|$)/.exec(source)?.[0];
     track('error', 'client_error', {
-      label: error && /^\w{1,64}$/.test(name) && name !== 'undefined' ? name : 'Error',
-      ...(file ? { metadata: { file, line, column } } : {}),
+      label: /^\w{1,64}$/.test(name) ? name : 'Error',
+      ...(file && { metadata: { file, line, column } }),
     });
   }
 

@@ -4,8 +4,11 @@ import type { Action } from './types.js';
 export const GAP_MS = 300_000;
 /** Events are counted by quarters of an hour, because every day of every time zone begins on one. */
 export const SLOT_MS = 900_000;
-/** Seven calendar days, one of which may be longer than 24 hours, end within this. */
-const KEPT_MS = 8 * 86_400_000;
+/**
+ * Longer than seven calendar days, one of them of 25 hours, and a session of 24 hours: so the part of a session that one
+ * tab knows may go without a later part that another knows, and no day shown changes.
+ */
+const KEPT_MS = 9 * 86_400_000;
 
 /** First and last moment (ms since 1970) of events that follow each other within `GAP_MS`. */
 type Run = readonly [first: number, last: number];
@@ -54,7 +57,7 @@ export const record = (
 export const join = (a: History, b: History): History =>
   a.epoch === b.epoch ? merge(a, b) : a.epoch > b.epoch ? a : b;
 
-/** Without the sessions and slots that ended more than eight days before `now`; the same object if there are none. */
+/** Without the sessions and slots that ended more than nine days before `now`; the same object if there are none. */
 export const prune = (history: History, now: number): History => {
   const oldest = now - KEPT_MS;
   const sessions = keep(history.sessions, (_, runs) => (runs.at(-1)?.[1] ?? 0) >= oldest);

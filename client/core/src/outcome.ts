@@ -26,8 +26,8 @@ export async function outcomeOf(response: Response, now: number): Promise<Outcom
   const { status, ok } = response;
   if (ok || status === 422) {
     const body = await response.json().catch(() => null);
-    if (ok ? typeof body?.accepted !== 'number' : !body) return { kind: 'unreachable' };
-    return { kind: 'answered', accepted: body.accepted || 0, rejected: body.rejected || [] };
+    if (!body?.rejected) return { kind: 'unreachable' };
+    return { kind: 'answered', accepted: body.accepted || 0, rejected: body.rejected };
   }
   // 400 cannot be, and if it is, one event must not hold up the others.
   if (status === 413 || status === 400) return { kind: 'split' };
@@ -39,8 +39,8 @@ export async function outcomeOf(response: Response, now: number): Promise<Outcom
 /** `Retry-After` as milliseconds from now: seconds, or an HTTP date; 0 where there is none to be read. */
 export function retryAfterMs(header: string | null, now: number): number {
   if (!header) return 0;
-  const wait = /^\s*\d+\s*$/.test(header) ? +header * 1000 : Date.parse(header) - now;
-  return Math.min(LONGEST_WAIT_MS, Math.max(0, wait || 0));
+  const wait = +header * 1000 || Date.parse(header) - now || 0;
+  return Math.min(LONGEST_WAIT_MS, Math.max(0, wait));
 }
 
 const FIRST_MS = 1000;

@@ -1,32 +1,34 @@
-/** What happens to a page, as far as telemetry cares. */
-export interface PageEvents {
-  /** It may be gone after this, without another word. */
-  hidden: () => void;
-  /** It goes, perhaps to come back out of the back/forward cache. */
-  left: () => void;
-  returned: () => void;
-  online: () => void;
-  /** Another tab wrote the key `name`. */
-  changed: () => void;
-}
-
-export function watchPage(window: Window, name: string, signal: AbortSignal, on: PageEvents): void {
-  const listen = (type: string, listener: (event: Event) => void) =>
-    window.addEventListener(type, listener, { signal });
+/**
+ * Tells what happens to a page, as far as telemetry cares.
+ *
+ * `hidden`: it may be gone after this, without another word. `left`: it goes, perhaps into the back/forward cache, out
+ * of which it has `returned`. `changed`: another tab wrote the key `name` in storage.
+ */
+export function watchPage(
+  window: Window,
+  name: string,
+  signal: AbortSignal,
+  hidden: () => void,
+  left: () => void,
+  returned: () => void,
+  online: () => void,
+  changed: () => void,
+): void {
+  const listen = <E extends Event>(type: string, listener: (event: E) => void) =>
+    window.addEventListener(type, listener as (event: Event) => void, { signal });
   // On the window, to which the document's event rises: web-vitals has said its last by then.
   listen('visibilitychange', () => {
-    if (window.document.visibilityState === 'hidden') on.hidden();
+    if (window.document.visibilityState === 'hidden') hidden();
   });
   listen('pagehide', () => {
-    on.hidden();
-    on.left();
+    hidden();
+    left();
   });
-  listen('pageshow', (event) => {
-    if ((event as PageTransitionEvent).persisted) on.returned();
+  listen<PageTransitionEvent>('pageshow', ({ persisted }) => {
+    if (persisted) returned();
   });
-  listen('online', on.online);
-  listen('storage', (event) => {
-    const { key } = event as StorageEvent;
-    if (key === name || key === null) on.changed();
+  listen('online', online);
+  listen<StorageEvent>('storage', ({ key }) => {
+    if (key === name || key === null) changed();
   });
 }

@@ -16,14 +16,26 @@ export interface Queue {
 
 const KEY_WIDTH = 1e9;
 
+/** Where a browser keeps nothing for pages, or will not. */
+export const NO_STORAGE: Storage = {
+  length: 0,
+  key: () => null,
+  getItem: () => null,
+  setItem() {
+    throw new Error();
+  },
+  removeItem() {},
+  clear() {},
+};
+
 /** The queue whose keys begin with `prefix`; what is in storage already comes first. */
-export function openQueue(storage: Storage | undefined, prefix: string, max: number): Queue {
+export function openQueue(storage: Storage, prefix: string, max: number): Queue {
   const events = new Map<string, string>();
   const stored = new Set<string>();
   let next = KEY_WIDTH;
 
   for (const key of keysOf(storage, prefix).sort()) {
-    const json = storage?.getItem(key);
+    const json = storage.getItem(key);
     if (json) {
       events.set(key, json);
       stored.add(key);
@@ -34,17 +46,14 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
   function remove(keys: Iterable<string>): void {
     for (const key of keys) {
       events.delete(key);
-      if (stored.delete(key)) storage?.removeItem(key);
+      if (stored.delete(key)) storage.removeItem(key);
     }
   }
 
-  /** Whether there was something to take. */
-  function shedOldest(): boolean {
-    for (const key of events.keys()) {
-      remove([key]);
-      return true;
-    }
-    return false;
+  /** Gives up the first of these keys; says whether there was one. */
+  function shed([oldest]: Iterable<string>): boolean {
+    if (oldest) remove([oldest]);
+    return !!oldest;
   }
 
   return {
@@ -52,25 +61,25 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
     remove,
     append(json) {
       const key = prefix + next++;
-      let shed = 0;
-      while (events.size >= max && shedOldest()) shed++;
+      let gone = 0;
+      while (events.size >= max && shed(events.keys())) gone++;
       for (;;) {
         try {
-          storage?.setItem(key, json);
-          if (storage) stored.add(key);
+          storage.setItem(key, json);
+          stored.add(key);
           break;
         } catch {
-          // Full. When nothing of ours is left to give up, the event lives in memory only.
-          if (!shedOldest()) break;
-          shed++;
+          // Full. When nothing of ours is left there, the event lives in memory only.
+          if (!shed(stored)) break;
+          gone++;
         }
       }
       events.set(key, json);
-      return shed;
+      return gone;
     },
     refresh() {
       for (const key of stored) {
-        if (storage?.getItem(key) == null) {
+        if (storage.getItem(key) === null) {
           stored.delete(key);
           events.delete(key);
         }
@@ -81,10 +90,10 @@ export function openQueue(storage: Storage | undefined, prefix: string, max: num
 }
 
 /** All keys in storage that begin so. */
-export function keysOf(storage: Storage | undefined, prefix: string): string[] {
+export function keysOf(storage: Storage, prefix: string): string[] {
   const keys: string[] = [];
-  for (let at = 0; at < (storage?.length ?? 0); at++) {
-    const key = storage?.key(at);
+  for (let at = 0; at < storage.length; at++) {
+    const key = storage.key(at);
     if (key?.startsWith(prefix)) keys.push(key);
   }
   return keys;

@@ -22,13 +22,6 @@ export function isOver(session: Session, now: number): boolean {
   return Math.abs(now - session.lastAt) >= IDLE_MS || now - session.startedAt >= LONGEST_MS;
 }
 
-/** Of two tabs' views the one that saw the later event; the same for both, whoever asks. */
-export function laterSession(a: Session | null, b: Session | null): Session | null {
-  if (!a || !b) return a || b;
-  if (a.lastAt !== b.lastAt) return a.lastAt > b.lastAt ? a : b;
-  return a.id === b.id ? (a.ended ? a : b) : a.id > b.id ? a : b;
-}
-
 /**
  * The id of the `session_end` of a session; that of its `session_start` is the session's own. So both are counted
  * once, whichever tabs send them.

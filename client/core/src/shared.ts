@@ -1,7 +1,7 @@
 import type { PersistStorage } from 'zustand/middleware';
-import { type Choice, laterChoice } from './consent.js';
+import type { Choice } from './consent.js';
 import { emptyHistory, type History, join } from './history.js';
-import { laterSession, type Session } from './session.js';
+import type { Session } from './session.js';
 
 /** What all tabs of a browser share, under one key of storage. */
 export interface Shared {
@@ -18,23 +18,28 @@ export const nothingShared = (): Shared => ({
 
 /** What two tabs know together; whoever joins what with what, and how often, comes to the same. */
 export function joinShared(a: Shared, b: Shared): Shared {
-  const history = join(a.history, b.history);
-  // What was erased takes its session along.
-  const [mine, theirs] = [a, b].map((side) => (side.history.epoch === history.epoch ? side.session : null));
   return {
-    choice: laterChoice(a.choice, b.choice),
-    session: laterSession(mine ?? null, theirs ?? null),
-    history,
+    choice: latest(a, b, ({ choice }) => [choice.at, choice.off]).choice,
+    // First by epoch: what was erased takes its session along.
+    session: latest(a, b, ({ history, session }) => [
+      history.epoch,
+      session && [session.lastAt, session.id, session.ended, session.nextId],
+    ]).session,
+    history: join(a.history, b.history),
   };
 }
 
+/** Compared as text, which for moments of the same number of digits is their order; 0 comes before all. */
+const latest = (a: Shared, b: Shared, rank: (shared: Shared) => unknown[]): Shared =>
+  `${rank(a)}` < `${rank(b)}` ? b : a;
+
 /** Zustand's storage for it. Tabs write without asking, so each write joins what is there already. Never throws. */
-export function sharedStorage(storage: Storage | undefined): PersistStorage<Shared> {
+export function sharedStorage(storage: Storage): PersistStorage<Shared> {
   let lastRead = '';
 
   function read(name: string): Shared | undefined {
     try {
-      lastRead = storage?.getItem(name) || '';
+      lastRead = storage.getItem(name) || '';
       return joinShared(nothingShared(), JSON.parse(lastRead).state);
     } catch {
       return undefined;
@@ -48,9 +53,9 @@ export function sharedStorage(storage: Storage | undefined): PersistStorage<Shar
     },
     setItem(name, { state }) {
       try {
-        const others = storage?.getItem(name) === lastRead ? undefined : read(name);
+        const others = storage.getItem(name) === lastRead ? undefined : read(name);
         const text = JSON.stringify({ state: others ? joinShared(others, state) : state, version: 0 });
-        storage?.setItem(name, text);
+        storage.setItem(name, text);
         lastRead = text;
       } catch {
         // Full: the next write that fits brings it all.

@@ -10,7 +10,7 @@ export interface Tab {
   queue: Queue;
   /** Settles when the queue is this page's alone; before, another page may just be taking what it wrote. */
   owned: Promise<void>;
-  isOwned: () => boolean;
+  isOwned: boolean;
   /** Leaves the queue to whoever comes. */
   release: () => void;
 }
@@ -25,13 +25,20 @@ export interface Tabs {
   clear: () => void;
 }
 
-/** `storage` and `locks` are undefined where the browser has none, or does not let us. */
+/** Where a browser has no locks: whoever asks gets it. */
+const NO_LOCKS = {
+  // Later, as with real locks.
+  request: async (_: string, ...rest: unknown[]) =>
+    Promise.resolve(true).then(rest.at(-1) as (lock: unknown) => unknown),
+} as LockManager;
+
 export function createTabs(
-  storage: Storage | undefined,
-  locks: LockManager | undefined,
+  storage: Storage,
+  realLocks: LockManager | undefined,
   name: string,
   maxQueued: number,
 ): Tabs {
+  const locks = realLocks ?? NO_LOCKS;
   const prefix = `${name}:`;
   const queues = new Set<Queue>();
   let adopted = false;
@@ -42,68 +49,61 @@ export function createTabs(
     return queue;
   }
 
-  async function rescue(id: string, drain: (queue: Queue) => Promise<void>): Promise<void> {
-    const queue = queueOf(id);
-    await drain(queue);
-    queues.delete(queue);
-  }
-
   return {
     open() {
       const id = uuid().slice(0, 8);
       const queue = queueOf(id);
-      let isOwned = !locks;
-      let release = () => {};
+      let free = () => {};
       const gone = new Promise<void>((resolve) => {
-        release = resolve;
+        free = resolve;
       });
-      const owned = new Promise<void>((resolve) => {
-        const own = () => {
-          queue.refresh();
-          isOwned = true;
-          resolve();
-          return gone;
-        };
-        if (!locks) void own();
-        // A document that is not fully active is refused a lock; then it is as in a browser without.
-        else locks.request(prefix + id, own).catch(own);
-      });
-      return {
+      const tab: Tab = {
         id,
         queue,
-        owned,
-        isOwned: () => isOwned,
+        isOwned: false,
+        owned: new Promise<void>((resolve) => {
+          const own = () => {
+            queue.refresh();
+            tab.isOwned = true;
+            resolve();
+            return gone;
+          };
+          // A document that is not fully active is refused a lock; then it is as in a browser without.
+          locks.request(prefix + id, own).catch(own);
+        }),
         release() {
-          isOwned = false;
-          release();
+          tab.isOwned = false;
+          free();
           queues.delete(queue);
           // What is on its way may still be answered; nothing more is sent from here.
           queue.letGo();
         },
       };
+      return tab;
     },
 
     async adopt(own, drain) {
       // Without locks nobody knows who lives. The gateway drops what comes twice, and once per page is enough.
-      if (!locks && adopted) return;
+      if (adopted && !realLocks) return;
       adopted = true;
-      const ids = new Set(keysOf(storage, prefix).map((key) => key.slice(prefix.length).split(':')[0]));
-      for (const id of ids) {
-        if (!id || id === own.id) continue;
-        if (!locks) await rescue(id, drain);
-        else {
-          await locks.request(prefix + id, { ifAvailable: true }, async (lock) => {
-            if (lock) await rescue(id, drain);
-          });
-        }
+      for (const id of new Set(
+        keysOf(storage, prefix).map((key) => key.slice(prefix.length).split(':')[0] ?? ''),
+      )) {
+        if (id === own.id) continue;
+        await locks.request(prefix + id, { ifAvailable: true }, async (lock) => {
+          if (!lock) return;
+          const queue = queueOf(id);
+          await drain(queue);
+          queues.delete(queue);
+        });
       }
     },
 
-    alone: (run) => (locks ? locks.request(name, run) : run()),
+    alone: (run) => locks.request(name, run),
 
     clear() {
       for (const queue of queues) queue.remove([...queue.events.keys()]);
-      for (const key of keysOf(storage, prefix)) storage?.removeItem(key);
+      for (const key of keysOf(storage, prefix)) storage.removeItem(key);
     },
   };
 }

@@ -5,6 +5,7 @@ import { createDelivery, type Report } from './delivery.js';
 import { watchErrors } from './errors.js';
 import { emptyHistory } from './history.js';
 import { watchPage } from './page.js';
+import { NO_STORAGE } from './queue.js';
 import { endSession, type Noted, noteEvent } from './recorder.js';
 import { isOver } from './session.js';
 import { joinShared, nothingShared, type Shared, sharedStorage } from './shared.js';
@@ -12,7 +13,7 @@ import { createTabs } from './tab.js';
 import { createTransport } from './transport.js';
 import type { Telemetry, TelemetryActions, TelemetryOptions, TelemetryState } from './types.js';
 
-/** What a page gives; on a server there is none. */
+/** What a page gives; a server has only some of it. */
 export type Browser = Window & typeof globalThis;
 
 const NAME = 'convergio';
@@ -26,23 +27,25 @@ const NAME = 'convergio';
  */
 export function createTelemetry(
   options: TelemetryOptions = {},
-  browser: Browser | undefined = globalThis.window,
+  browser: Browser = globalThis as Browser,
 ): Telemetry {
-  if (!browser) return build(options);
   const place = Symbol.for(`${options.name ?? NAME} telemetry`);
   const page = browser as unknown as Record<symbol, Telemetry | undefined>;
+  // A server's pages have nothing to share.
+  if (!browser.document) return build(options, browser);
   page[place] ??= build(options, browser, () => delete page[place]);
   return page[place];
 }
 
-function build(options: TelemetryOptions, browser?: Browser, forget?: () => void): Telemetry {
+function build(options: TelemetryOptions, browser: Browser, forget?: () => void): Telemetry {
   const { name = NAME, endpoint = '', batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
   const { respectBrowserSignals = true, captureErrors = true, webVitals = true } = options;
-  const browserSignal = !!browser && respectBrowserSignals && browserSaysNo(browser.navigator);
+  const { document, navigator } = browser;
+  const browserSignal = respectBrowserSignals && browserSaysNo(navigator);
   const storage = storageOf(browser);
   const listening = new AbortController();
-  const transport = createTransport(browser ?? (globalThis as Browser), endpoint, options.writeKey);
-  const tabs = createTabs(storage, browser?.navigator.locks, name, maxQueued);
+  const transport = createTransport(browser, endpoint, options.writeKey);
+  const tabs = createTabs(storage, navigator?.locks, name, maxQueued);
   const delivery = createDelivery(transport, batchSize, tabs.alone, tell);
   let tab = tabs.open();
   let ticking: number | undefined;
@@ -50,7 +53,7 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
 
   const actions: TelemetryActions = {
     track(category, action, ...[detail]) {
-      if (!get().enabled || !browser) return;
+      if (!get().enabled || !document) return;
       try {
         const now = Date.now();
         const { session } = get();
@@ -66,7 +69,7 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
     flush,
 
     setEnabled(enabled) {
-      if (browserSignal) return;
+      if (browserSignal || !document) return;
       choose(!enabled);
       // With a cookie from the server the choice outlives what browsers let scripts keep.
       delivery.hold(Number.POSITIVE_INFINITY);
@@ -83,10 +86,11 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
       drop();
       try {
         const response = await transport.call('DELETE', 'me');
-        if (!response) throw new Error('The server cannot be reached; try again when you are online.');
         // 401: there is no cookie, so the server knows nobody to forget.
-        if (!response.ok && response.status !== 401) {
-          throw new Error(`The server answered ${response.status}; try again later.`);
+        if (!response?.ok && response?.status !== 401) {
+          throw new Error(
+            `The server ${response ? `answered ${response.status}` : 'is out of reach'}; try again later.`,
+          );
         }
         delivery.strangers();
         const { epoch } = get().history;
@@ -98,8 +102,8 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
 
     stop() {
       listening.abort();
-      browser?.clearInterval(ticking);
-      browser?.clearTimeout(retrying);
+      browser.clearInterval(ticking);
+      browser.clearTimeout(retrying);
       tab.release();
       forget?.();
       set({ enabled: false });
@@ -150,7 +154,7 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
 
   async function flush(): Promise<void> {
     const waiting = () => delivery.notBefore() - Date.now();
-    if (!get().enabled || !browser || waiting() > 0) return;
+    if (!get().enabled || !document || waiting() > 0) return;
     await tab.owned;
     await delivery.drain(tab.queue);
     if (waiting() <= 0) await tabs.adopt(tab, delivery.drain);
@@ -163,7 +167,7 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
   function choose(off: boolean): void {
     const { choice } = get();
     set({ choice: { off, at: Math.max(Date.now(), choice.at + 1) }, enabled: !off });
-    if (browser && cookieSaysOff(browser.document) !== off) writeCookie(browser.document, off);
+    if (cookieSaysOff(document) !== off) writeCookie(document, off);
     if (off) drop();
   }
 
@@ -179,8 +183,8 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
   }
 
   function tickEvery(milliseconds: number): void {
-    browser?.clearInterval(ticking);
-    ticking = browser?.setInterval(() => {
+    browser.clearInterval(ticking);
+    ticking = browser.setInterval(() => {
       const ended = endSession(get(), tab.id, Date.now());
       if (get().enabled && ended.events[0]) keep(ended);
       void flush();
@@ -203,40 +207,43 @@ function build(options: TelemetryOptions, browser?: Browser, forget?: () => void
     else drop();
   }
 
-  function start(page: Browser): void {
+  function start(): void {
     // Either alone says no: browsers and people delete one without the other.
-    if (get().choice.off || cookieSaysOff(page.document)) choose(true);
-    watchPage(page, name, listening.signal, {
-      hidden() {
-        if (get().enabled && tab.isOwned()) delivery.leave(tab.queue);
+    if (get().choice.off || cookieSaysOff(document)) choose(true);
+    watchPage(
+      browser,
+      name,
+      listening.signal,
+      () => {
+        if (get().enabled && tab.isOwned) delivery.leave(tab.queue);
       },
-      left: () => tab.release(),
-      returned() {
+      () => tab.release(),
+      () => {
         tab = tabs.open();
         catchUp();
         void flush();
       },
-      online: resume,
-      changed: catchUp,
-    });
+      resume,
+      catchUp,
+    );
     if (browserSignal) return;
     tickEvery(flushIntervalMs);
-    if (captureErrors) watchErrors(page, actions.track, listening.signal);
+    if (captureErrors) watchErrors(browser, actions.track, listening.signal);
     if (webVitals) {
       void import('./vitals.js').then(({ watchVitals }) => watchVitals(actions.track)).catch(() => {});
     }
     void flush();
   }
 
-  if (browser) start(browser);
+  if (document) start();
   return Object.assign(store, actions, { endpoint });
 }
 
-/** Undefined where the browser does not let pages keep anything. */
-function storageOf(browser?: Browser): Storage | undefined {
+function storageOf(browser: Browser): Storage {
   try {
-    return browser?.localStorage;
+    // Reading the property throws where cookies are blocked.
+    return (browser.document && browser.localStorage) || NO_STORAGE;
   } catch {
-    return undefined;
+    return NO_STORAGE;
   }
 }

@@ -29,7 +29,7 @@ export function createTransport(
   async function request(
     method: string,
     path: string,
-    body: BodyInit | undefined,
+    body: BodyInit | null,
     headers: Record<string, string>,
     keepalive: boolean,
   ): Promise<Response | undefined> {
@@ -43,7 +43,7 @@ export function createTransport(
         keepalive,
         credentials: 'include',
         signal: controller.signal,
-        ...(body === undefined ? {} : { body }),
+        body,
       });
     } catch {
       return undefined;
@@ -76,7 +76,7 @@ export function createTransport(
     },
     call: (method, path, body) =>
       // What somebody decided must arrive even if the page goes.
-      request(method, path, body, body ? { 'Content-Type': 'application/json' } : {}, !!body),
+      request(method, path, body ?? null, body ? { 'Content-Type': 'application/json' } : {}, !!body),
     room: () => KEEPALIVE_BYTES - keepaliveBytes,
     abort() {
       aborts++;

@@ -116,7 +116,7 @@ describe('deleting my data', () => {
     tab.telemetry.track('tools', 'tool_created');
     await world.pass(31_000);
     tab.online = false;
-    const offline = expect(tab.telemetry.deleteMyData()).rejects.toThrow('try again when you are online');
+    const offline = expect(tab.telemetry.deleteMyData()).rejects.toThrow('out of reach');
     await world.pass(100);
     await offline;
     tab.online = true;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { endSession, noteEvent } from '../src/recorder.js';
-import { endId, IDLE_MS, isOver, LONGEST_MS, laterSession, type Session } from '../src/session.js';
-import { nothingShared, type Shared } from '../src/shared.js';
+import { endId, IDLE_MS, isOver, LONGEST_MS, type Session } from '../src/session.js';
+import { joinShared, nothingShared, type Shared } from '../src/shared.js';
 import type { AnyEvent } from '../src/types.js';
 import { uuid } from '../src/uuid.js';
 
@@ -80,24 +80,44 @@ describe('a session', () => {
   });
 });
 
-describe('two views of the session', () => {
+describe('what two tabs know', () => {
   const session = fc.record({
     id: fc.constantFrom('a', 'b'),
-    startedAt: fc.constant(0),
-    lastAt: fc.nat(3),
-    nextId: fc.constant('n'),
+    startedAt: fc.constant(NOON),
+    lastAt: fc.nat(3).map((n) => NOON + n),
+    nextId: fc.constantFrom('n', 'm'),
     ended: fc.boolean(),
   }) as fc.Arbitrary<Session>;
-  const maybe = fc.option(session, { nil: null });
+  const shared: fc.Arbitrary<Shared> = fc.record({
+    choice: fc.record({ off: fc.boolean(), at: fc.constantFrom(0, NOON, NOON + 1) }),
+    session: fc.option(session, { nil: null }),
+    history: fc.record({
+      epoch: fc.constantFrom(0, NOON, NOON + 1),
+      sessions: fc.constant({}),
+      counts: fc.constant({}),
+    }),
+  });
 
-  test('come to the same, whoever asks whom and how often', () => {
+  test('comes to the same, whoever asks whom and how often', () => {
     fc.assert(
-      fc.property(maybe, maybe, maybe, (a, b, c) => {
-        expect(laterSession(a, b)).toEqual(laterSession(b, a));
-        expect(laterSession(laterSession(a, b), c)).toEqual(laterSession(a, laterSession(b, c)));
-        expect(laterSession(a, a)).toEqual(a);
+      fc.property(shared, shared, shared, (a, b, c) => {
+        expect(joinShared(a, b)).toEqual(joinShared(b, a));
+        expect(joinShared(joinShared(a, b), c)).toEqual(joinShared(a, joinShared(b, c)));
+        expect(joinShared(a, a)).toEqual(a);
       }),
+      { numRuns: 1000 },
     );
+  });
+
+  test('of a choice is the later one, of a session the one with the later event, of an erasure what came after', () => {
+    const older = { ...nothingShared(), choice: { off: true, at: NOON } };
+    const newer = { ...nothingShared(), choice: { off: false, at: NOON + 1 } };
+    expect(joinShared(older, newer).choice.off).toBe(false);
+    const begun = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view').shared;
+    const gone = noteEvent(begun, 'tab', NOON + 9, 'navigation', 'page_view').shared;
+    expect(joinShared(gone, begun).session?.lastAt).toBe(NOON + 9);
+    const erased = { ...nothingShared(), history: { epoch: NOON + 10, sessions: {}, counts: {} } };
+    expect(joinShared(gone, erased)).toMatchObject({ session: null, history: { sessions: {} } });
   });
 });
 

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { createTelemetry } from '../../src/index.js';
 import type { Browser } from '../../src/telemetry.js';
 import type { Telemetry, TelemetryOptions } from '../../src/types.js';
@@ -82,6 +83,7 @@ export class Tab {
     private readonly browser: SimulatedBrowser,
     private readonly options: TelemetryOptions,
     signals: Partial<Navigator>,
+    CompressionStream?: typeof globalThis.CompressionStream,
   ) {
     const { cookies } = browser;
     Object.defineProperty(this.document, 'cookie', {
@@ -102,6 +104,7 @@ export class Tab {
       setInterval: (run: () => void, ms: number) => setInterval(() => this.alive && run(), ms),
       clearTimeout,
       clearInterval,
+      CompressionStream,
       fetch: (url: string, init: RequestInit) => this.fetch(url, init),
     } as unknown as Browser;
   }
@@ -153,10 +156,12 @@ export class Tab {
     const { browser } = this;
     this.fetches++;
     this.onFetch(url, init);
+    const sent = init.body instanceof Uint8Array ? init.body : new TextEncoder().encode(`${init.body ?? ''}`);
+    const packed = new Headers(init.headers).get('Content-Encoding') === 'gzip';
     const request = {
       path: url,
       method: init.method ?? 'GET',
-      body: init.body instanceof Uint8Array ? new TextDecoder().decode(init.body) : `${init.body ?? ''}`,
+      body: new TextDecoder().decode(packed ? gunzipSync(sent) : sent),
       user: browser.user,
       at: Date.now(),
     };

@@ -1,0 +1,50 @@
+import type { Locale } from './i18n.js';
+
+/** Numbers, times and days as a language writes them. */
+export interface Format {
+  /** At most two decimals. */
+  number: (value: number) => string;
+  /** Whole minutes, as `45 min` or `1 h 05 min`. */
+  duration: (minutes: number) => string;
+  /** Hour and minute of a moment in a zone, `10:32`. */
+  time: (instant: string, timeZone: string) => string;
+  /** Of a calendar day `YYYY-MM-DD`: `Mon`, … */
+  weekday: (date: string) => string;
+  /** … and `Monday, May 4`. */
+  day: (date: string) => string;
+}
+
+const SPACE = '\u00a0';
+
+export function formatOf(locale: Locale): Format {
+  const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
+  const padded = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
+  // A calendar day has no zone: it is read and written in the same one.
+  const weekdays = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' });
+  const days = new Intl.DateTimeFormat(locale, {
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    timeZone: 'UTC',
+  });
+  return {
+    number: (value) => numbers.format(value),
+    duration: (minutes) => {
+      const whole = Math.round(minutes);
+      const hours = Math.floor(whole / 60);
+      const rest = whole % 60;
+      return hours === 0
+        ? `${numbers.format(rest)}${SPACE}min`
+        : `${numbers.format(hours)}${SPACE}h${SPACE}${padded.format(rest)}${SPACE}min`;
+    },
+    time: (instant, timeZone) =>
+      new Intl.DateTimeFormat(locale, {
+        hour: '2-digit',
+        minute: '2-digit',
+        hourCycle: 'h23',
+        timeZone,
+      }).format(new Date(instant)),
+    weekday: (date) => weekdays.format(new Date(date)),
+    day: (date) => days.format(new Date(date)),
+  };
+}

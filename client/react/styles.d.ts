@@ -1,0 +1,2 @@
+// What TypeScript sees of `import '@convergio/telemetry-react/styles.css'`.
+export {};

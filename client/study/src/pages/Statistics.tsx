@@ -1,0 +1,5 @@
+import { StatisticsPage } from '@convergio/telemetry-react';
+
+export function Statistics() {
+  return <StatisticsPage />;
+}

@@ -1,0 +1,82 @@
+"""The study app: files that `make client` builds into `infra/web`, served beside the API they send to.
+
+Only `/`, `/index.html` and `/assets/…` are theirs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from ingest.problems import Problem
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+BUILT: Final = Path(__file__).parent / "web"
+INDEX: Final = "/index.html"
+ASSETS: Final = "/assets/"
+
+_PROTECTION: Final = {
+    # Everything the page needs comes from its own address; nothing may frame it, and no script stands in its HTML.
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # The files keep their names from build to build, so a browser has to ask whether they are still the same.
+    "Cache-Control": "no-cache",
+}
+
+
+def is_built(directory: Path = BUILT) -> bool:
+    """Whether there is a page to show."""
+    return (directory / INDEX[1:]).is_file()
+
+
+class StudyApp:
+    """Serves the built files of a directory, and leaves what is not there to another application."""
+
+    def __init__(self, otherwise: App, directory: Path = BUILT) -> None:
+        self._otherwise = otherwise
+        # The directory may be missing or rebuilt at any time; each request looks for itself.
+        self._files = StaticFiles(directory=directory, check_dir=False)
+
+    @staticmethod
+    def owns(path: str) -> bool:
+        """Whether a path is the page's. One with dots or empty parts in it is not, so none leads out of `/assets/`."""
+        return path in ("/", INDEX) or (path.startswith(ASSETS) and posixpath.normpath(path) == path)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope)
+        except Problem as problem:
+            headers, body = problem.answer()
+            await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            return
+        if answer is None:
+            await self._otherwise(scope, receive, send)
+        else:
+            await answer(scope, receive, send)
+
+    async def _answer(self, scope: Message) -> Response | None:
+        """The file asked for, or None if there is none of that name."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise Problem("method-not-allowed", "Use GET here.", headers=((b"allow", b"GET, HEAD"),))
+        path = INDEX if scope["path"] == "/" else scope["path"]
+        try:
+            answer = await self._files.get_response(path[1:], scope)
+        except HTTPException:
+            if path == INDEX:
+                raise Problem("not-found", "The study app has not been built; `make client` builds it.") from None
+            return None
+        answer.headers.update(_PROTECTION)
+        return answer
