@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.auth import Denied, audience
 from exporter.negotiation import preferred
@@ -105,6 +107,20 @@ def answer_wrong_questions(app: FastAPI) -> None:
         return problem(400, "; ".join(details))
 
 
+class StatisticsCors:
+    """Lets pages of the allowed origins read their user's statistics. Metrics are not for pages."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(
+            app, allow_origins=origins, allow_methods=("GET",), allow_headers=("authorization",), allow_credentials=True
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = self._cors if scope["type"] == "http" and scope["path"] == PATH else self._app
+        await chosen(scope, receive, send)
+
+
 def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
     """The statistics alone, as an ASGI application to compose into another origin.
 
@@ -119,6 +135,7 @@ def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) ->
 
     app = FastAPI(title="convergio statistics", lifespan=lifespan, openapi_url=None)
     app.include_router(stats_router(settings, reader, clock))
+    app.add_middleware(StatisticsCors, origins=settings.allowed_origins)
     answer_wrong_questions(app)
     return app
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
@@ -10,24 +9,14 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from schemas.events import MAX_EVENTS_PER_BATCH
-from schemas.settings import Port, SharedSettings
+from schemas.settings import Port, SharedSettings, Texts, split_list
 
 KIB = 1024
 MIB = 1024 * KIB
 THIRTEEN_MONTHS_DAYS = 395
 
 
-def _split(value: object) -> object:
-    """A list written as text: comma-separated, or JSON."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [part for part in (piece.strip() for piece in value.split(",")) if part]
-
-
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_list)]
 
 
 class GatewaySettings(SharedSettings):
@@ -38,11 +27,6 @@ class GatewaySettings(SharedSettings):
 
     write_keys: Secrets = Field(
         (), description="Keys of which a client must send one to post events; none configured: anyone may."
-    )
-    allowed_origins: Texts = Field(
-        (),
-        description="Origins (https://app.example.org) that may call from a browser, beside the gateway's own"
-        " host; none configured: origins are not checked and no other origin may read an answer.",
     )
     trusted_proxies: Texts = Field(
         (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
@@ -129,12 +113,3 @@ class GatewaySettings(SharedSettings):
         for network in networks:
             ip_network(network)
         return networks
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            scheme, separator, host = origin.partition("://")
-            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
-                raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
-        return tuple(origin.lower() for origin in origins)

@@ -6,12 +6,14 @@ that `CONVERGIO_CONFIG` names. `infra.settings` composes all packages' settings 
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -21,6 +23,18 @@ ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def split_list(value: object) -> object:
+    """A list written as text: comma-separated, or JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part for part in (piece.strip() for piece in value.split(",")) if part]
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 
 
 class SharedSettings(BaseSettings):
@@ -51,9 +65,23 @@ class SharedSettings(BaseSettings):
         min_length=16,
         description="Bearer token of operators: statistics over all users, a user's erasure by id; unset: no one may.",
     )
+    allowed_origins: Texts = Field(
+        (),
+        description="Origins (https://app.example.org) whose pages may send events and read their user's statistics,"
+        " beside the services' own; none configured: origins are not checked and no other origin may read an answer.",
+    )
     retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
     session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between events are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, separator, host = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
+                raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
+        return tuple(origin.lower() for origin in origins)
 
     @classmethod
     def settings_customise_sources(

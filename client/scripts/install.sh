@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the locked npm packages, again only when the lock changes. Ends with 75 if the registry cannot be reached.
+# Installs the locked npm packages, again only when the lock changes. Ends with 75 if they cannot be fetched.
 set -eu
 cd "$(dirname "$0")/.."
 [ node_modules/.package-lock.json -nt package-lock.json ] && exit 0

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 code=0
 scripts/install.sh || code=$?
 if [ "$code" -eq 75 ]; then
-    echo "client-test: left out, the npm registry cannot be reached"
+    echo "client-test: left out, Node.js or the npm packages cannot be fetched; see above"
     exit 0
 fi
 [ "$code" -eq 0 ] || exit "$code"
@@ -15,6 +15,7 @@ run() { scripts/node.sh "$@"; }
 run npm run --silent lint
 run npm run --silent types
 run npm run --silent generated
+run npm run --silent sizes
 run npx vitest run
 
 browser=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}

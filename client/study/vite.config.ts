@@ -14,6 +14,7 @@ export default defineConfig({
     modulePreload: false,
     // Nothing in data: URLs: the page's policy allows what comes from its own address.
     assetsInlineLimit: 0,
+    license: { fileName: 'assets/licenses.md' },
     rollupOptions: {
       output: {
         // One script and one style sheet. Names without hashes: a build changes files, it never adds any.

@@ -100,7 +100,12 @@ class Supervisor:
                 keeper.result()
 
     async def _refuse_taken_ports(self) -> None:
-        wanted = {port: service.name for stage in self._stages for service in stage.services for port in service.ports}
+        wanted: dict[int, str] = {}
+        for service in (service for stage in self._stages for service in stage.services):
+            for port in service.ports:
+                first = wanted.setdefault(port, service.name)
+                if first != service.name:
+                    raise Unavailable(f"port {port} is needed by both {first} and {service.name}; choose others")
         give_up = self._clock() + PORT_PATIENCE_SECONDS
         while taken := [port for port in wanted if is_taken(port)]:
             if self._clock() >= give_up:

@@ -297,3 +297,31 @@ async def test_the_statistics_can_be_served_alone(settings: ExporterSettings) ->
         assert (await exporter.get(f"{STATS}?range=today", **cookie(ANNA))).status == 200
         assert (await exporter.get(f"{STATS}?range=never", **cookie(ANNA))).status == 400
         assert (await exporter.get("/metrics")).status == 404
+
+
+async def test_pages_of_allowed_origins_may_read_statistics_and_no_others(settings: ExporterSettings) -> None:
+    app = "https://app.example.org"
+    chosen = settings.model_copy(update={"allowed_origins": (app,)})
+    async with running_exporter(chosen, ManualClock(T)) as exporter:
+        allowed = await exporter.get(STATS, Origin=app, **cookie(ANNA))
+        assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (200, app)
+        assert allowed.headers["Access-Control-Allow-Credentials"] == "true"
+        assert "Origin" in allowed.headers["Vary"]
+        unknown = await exporter.get(STATS, Origin=app)
+        assert (unknown.status, unknown.headers["Access-Control-Allow-Origin"]) == (401, app)
+        stranger = await exporter.get(STATS, Origin="https://elsewhere.example.org", **cookie(ANNA))
+        assert "Access-Control-Allow-Origin" not in stranger.headers
+        assert "Access-Control-Allow-Origin" not in (await exporter.get("/healthz", Origin=app)).headers
+
+
+async def test_the_statistics_beside_a_gateway_answer_allowed_origins_too(settings: ExporterSettings) -> None:
+    app = "https://app.example.org"
+    chosen = settings.model_copy(update={"allowed_origins": (app,)})
+    async with running_exporter(chosen, app=create_stats_app(chosen)) as exporter:
+        answer = await exporter.get(STATS, Origin=app, **cookie(ANNA))
+        assert answer.headers["Access-Control-Allow-Origin"] == app
+
+
+async def test_without_allowed_origins_no_page_of_another_origin_may_read(exporter: Exporter) -> None:
+    answer = await exporter.get(STATS, Origin="https://app.example.org", **cookie(ANNA))
+    assert "Access-Control-Allow-Origin" not in answer.headers

@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import aiohttp
+
 from infra.commands.demo import FAMILIES
 from tests.commands import COMMAND, Convergio
 from tests.stacks import free_block
@@ -32,6 +34,30 @@ async def test_a_demo_that_ends_by_itself_shows_that_every_event_is_stored_once(
         assert f"\n{family}{{" in result.output
     assert "stored" in result.output
     assert list((tmp_path / "run").glob("*.pid")) == []
+
+
+async def test_up_names_the_study_apps_address_and_serves_it_there(tmp_path: Path) -> None:
+    options = ports()
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "up", "--data-dir", str(tmp_path), *options),
+        env=Convergio().environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    try:
+        async with asyncio.timeout(180):
+            while (line := await process.stdout.readline()) != b"ready\n":
+                assert line, "it ended before it was ready"
+            name, address = (await process.stdout.readline()).decode().rsplit(maxsplit=1)
+        assert (name, address) == ("study app", f"http://127.0.0.1:{options[1]}/")
+        async with aiohttp.ClientSession() as session, session.get(address) as response:
+            assert response.status == 200
+            assert "./assets/study.js" in await response.text()
+    finally:
+        process.terminate()
+        async with asyncio.timeout(90):
+            await process.stdout.read()
+            await process.wait()
 
 
 async def test_up_stops_everything_at_sigterm_and_leaves_nobody_behind(tmp_path: Path) -> None:

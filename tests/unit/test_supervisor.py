@@ -243,6 +243,16 @@ async def test_a_taken_port_is_named_before_anything_starts(
     assert recorder.events == []
 
 
+async def test_a_port_that_two_services_need_is_named_before_anything_starts(
+    supervise: Supervise, recorder: Recorder
+) -> None:
+    gateway = listener("gateway")
+    twin = Service("clickhouse", gateway.command, ports=gateway.ports)
+    with pytest.raises(Unavailable, match=f"port {gateway.ports[0]} is needed by both gateway and clickhouse"):
+        await supervise([gateway], [twin]).start()
+    assert recorder.events == []
+
+
 def test_a_data_dir_has_one_holder_at_a_time(tmp_path: Path) -> None:
     with (
         DataDir(tmp_path),

@@ -6,6 +6,8 @@ const THIRTEEN_MONTHS_S = 395 * 24 * 3600;
 export interface Choice {
   off: boolean;
   at: number;
+  /** Whether the gateway knows. Its cookie lasts, while browsers delete after days what scripts have kept. */
+  told?: boolean;
 }
 
 export function cookieSaysOff(document: Document): boolean {

@@ -24,10 +24,12 @@ export interface DeliveryLoop {
   drain: (queue: Queue) => Promise<void>;
   /** What is not on its way yet, at once, as far as it fits into what a leaving page may send. */
   leave: (queue: Queue) => void;
-  /** When the next try may be (ms since 1970); 0 where nothing is in the way. */
-  notBefore: () => number;
-  /** Nothing before that moment; 0 ends all waiting. */
-  hold: (until: number) => void;
+  /** Milliseconds until the next try; not positive where nothing is in the way. */
+  wait: () => number;
+  /** Nothing is sent while something else must come first. */
+  hold: (on: boolean) => void;
+  /** There may be a way to the gateway again. What the gateway itself asked for stands. */
+  online: () => void;
   /** The next batch makes contact first, as for a new person. */
   strangers: () => void;
 }
@@ -42,13 +44,17 @@ export function createDelivery(
   const inFlight = new Set<string>();
   let failures = 0;
   let notBefore = 0;
+  let unreachable = false;
+  let held = false;
   let known = false;
   let line = Promise.resolve();
 
+  const wait = () => (held ? Number.POSITIVE_INFINITY : notBefore - Date.now());
+
   function failed(outcome: Outcome): void {
-    // What is held stays so.
-    notBefore = Math.max(notBefore, Date.now() + delayMs(outcome, ++failures, Math.random()));
-    report({ state: outcome.kind === 'unreachable' ? 'unreachable' : 'waiting' });
+    notBefore = Date.now() + delayMs(outcome, ++failures, Math.random());
+    unreachable = outcome.kind === 'unreachable';
+    report({ state: unreachable ? 'unreachable' : 'waiting' });
   }
 
   /**
@@ -105,8 +111,8 @@ export function createDelivery(
     let size = batchSize;
     queue.refresh();
     // Also with nothing to send: a page that leaves soon has no time for it.
-    if (!known && notBefore <= Date.now()) await alone(contact);
-    while (known && queue.events.size && notBefore <= Date.now()) {
+    if (!known && wait() <= 0) await alone(contact);
+    while (known && queue.events.size && wait() <= 0) {
       report({ state: 'sending' });
       const batch = take(queue, size, false);
       if (!batch.size) return;
@@ -122,14 +128,16 @@ export function createDelivery(
       return line;
     },
     leave(queue) {
-      if (!known || notBefore > Date.now()) return;
+      if (!known || wait() > 0) return;
       const batch = take(queue, MOST_EVENTS, true);
       if (batch.size) void send(queue, batch, true);
     },
-    notBefore: () => notBefore,
-    hold(until) {
-      notBefore = until;
-      failures = 0;
+    wait,
+    hold(on) {
+      held = on;
+    },
+    online() {
+      if (unreachable) notBefore = failures = 0;
     },
     strangers() {
       known = false;

@@ -1,4 +1,4 @@
-import { prune, record } from './history.js';
+import { type History, prune, record } from './history.js';
 import { endId, isOver, type Session } from './session.js';
 import type { Shared } from './shared.js';
 import type { Action, AnyEvent, Category, Detail } from './types.js';
@@ -6,61 +6,51 @@ import { uuid } from './uuid.js';
 
 /** What tabs share after something happened, and the events to be sent for it, as JSON. */
 export interface Noted {
-  shared: Shared;
+  session: Session | null;
+  history: History;
   events: string[];
 }
 
-/** Notes an event at `now` (ms since 1970) in the session that goes on, or in a new one. `tab` is who writes. */
-export function noteEvent(
-  shared: Shared,
+/**
+ * Notes an event at `now` (ms since 1970) in the session that goes on, or in a new one; without an event only ends the
+ * session if it is over. `tab` is who writes.
+ */
+export function note(
+  { session, history }: Omit<Shared, 'choice'>,
   tab: string,
   now: number,
-  category: Category,
-  action: Action,
-  detail?: Detail,
+  event?: readonly [category: Category, action: Action, detail?: Detail | undefined],
 ): Noted {
-  const ended = endSession(shared, tab, now);
-  const before = ended.shared.session;
-  if (before && !before.ended) {
-    const session = { ...before, lastAt: Math.max(before.lastAt, now) };
-    return add({ ...shared, session }, tab, session.id, now, uuid(), category, action, detail);
+  const events: string[] = [];
+
+  function add(
+    session: Session,
+    eventId: string,
+    at: number,
+    [category, action, detail = {}]: NonNullable<typeof event>,
+  ): void {
+    const { label, value, metadata } = detail;
+    const timestamp = new Date(at).toISOString();
+    const noted = { eventId, sessionId: session.id, timestamp, category, action, label, value, metadata };
+    events.push(JSON.stringify(noted satisfies Loose));
+    history = record(history, tab, session.id, action, at);
   }
-  const session = begin(before, now);
-  const fresh = { ...ended.shared, session, history: prune(ended.shared.history, now) };
-  const started = add(fresh, tab, session.id, now, session.id, 'conversation', 'session_start');
-  const noted = add(started.shared, tab, session.id, now, uuid(), category, action, detail);
-  return { shared: noted.shared, events: [...ended.events, ...started.events, ...noted.events] };
-}
 
-/** Ends the session if it is over at `now`, once; its end is when its last event was. */
-export function endSession(shared: Shared, tab: string, now: number): Noted {
-  const { session } = shared;
-  if (!session || session.ended || !isOver(session, now)) return { shared, events: [] };
-  const ended = { ...shared, session: { ...session, ended: true } };
-  return add(ended, tab, session.id, session.lastAt, endId(session.id), 'conversation', 'session_end');
-}
-
-function begin(before: Session | null, now: number): Session {
-  return { id: before?.nextId ?? uuid(), startedAt: now, lastAt: now, nextId: uuid() };
-}
-
-function add(
-  shared: Shared,
-  tab: string,
-  sessionId: string,
-  at: number,
-  eventId: string,
-  category: Category,
-  action: Action,
-  detail: Detail = {},
-): Noted {
-  const { label, value, metadata } = detail;
-  const timestamp = new Date(at).toISOString();
-  const event = { eventId, sessionId, timestamp, category, action, label, value, metadata };
-  return {
-    shared: { ...shared, history: record(shared.history, tab, sessionId, action, at) },
-    events: [JSON.stringify(event satisfies Loose)],
-  };
+  if (session && !session.ended && isOver(session, now)) {
+    // It ended when its last event was.
+    add(session, endId(session.id), session.lastAt, ['conversation', 'session_end']);
+    session = { ...session, ended: true };
+  }
+  if (event) {
+    if (!session || session.ended) {
+      session = { id: session?.nextId ?? uuid(), startedAt: now, lastAt: now, nextId: uuid() };
+      history = prune(history, now);
+      add(session, session.id, now, ['conversation', 'session_start']);
+    }
+    session = { ...session, lastAt: Math.max(session.lastAt, now) };
+    add(session, uuid(), now, event);
+  }
+  return { session, history, events };
 }
 
 /** Every field of an event, whichever category and action go together. */

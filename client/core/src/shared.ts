@@ -11,7 +11,7 @@ export interface Shared {
 }
 
 export const nothingShared = (): Shared => ({
-  choice: { off: false, at: 0 },
+  choice: { off: false, at: 0, told: true },
   session: null,
   history: emptyHistory(),
 });
@@ -19,7 +19,7 @@ export const nothingShared = (): Shared => ({
 /** What two tabs know together; whoever joins what with what, and how often, comes to the same. */
 export function joinShared(a: Shared, b: Shared): Shared {
   return {
-    choice: latest(a, b, ({ choice }) => [choice.at, choice.off]).choice,
+    choice: latest(a, b, ({ choice }) => [choice.at, choice.off, choice.told]).choice,
     // First by epoch: what was erased takes its session along.
     session: latest(a, b, ({ history, session }) => [
       history.epoch,

@@ -6,7 +6,7 @@ import { watchErrors } from './errors.js';
 import { emptyHistory } from './history.js';
 import { watchPage } from './page.js';
 import { NO_STORAGE } from './queue.js';
-import { endSession, type Noted, noteEvent } from './recorder.js';
+import { type Noted, note } from './recorder.js';
 import { isOver } from './session.js';
 import { joinShared, nothingShared, type Shared, sharedStorage } from './shared.js';
 import { createTabs } from './tab.js';
@@ -38,14 +38,17 @@ export function createTelemetry(
 }
 
 function build(options: TelemetryOptions, browser: Browser, forget?: () => void): Telemetry {
-  const { name = NAME, endpoint = '', batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
+  const { name = NAME, batchSize = 50, maxQueued = 1000, flushIntervalMs = 30_000 } = options;
   const { respectBrowserSignals = true, captureErrors = true, webVitals = true } = options;
+  const endpoint = options.endpoint?.replace(/\/$/, '') ?? '';
   const { document, navigator } = browser;
   const browserSignal = respectBrowserSignals && browserSaysNo(navigator);
   const storage = storageOf(browser);
   const listening = new AbortController();
   const transport = createTransport(browser, endpoint, options.writeKey);
-  const tabs = createTabs(storage, navigator?.locks, name, maxQueued);
+  // Who may not keep anything may not have locks either.
+  const locks = storage === NO_STORAGE ? undefined : navigator.locks;
+  const tabs = createTabs(storage, locks, name, maxQueued);
   const delivery = createDelivery(transport, batchSize, tabs.alone, tell);
   let tab = tabs.open();
   let ticking: number | undefined;
@@ -59,7 +62,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
         const { session } = get();
         // Another tab may have gone on with it while this one slept.
         if (!session || isOver(session, now)) void store.persist.rehydrate();
-        keep(noteEvent(get(), tab.id, now, category, action, detail));
+        keep(note(get(), tab.id, now, [category, action, detail]));
         if (get().pending >= batchSize) void flush();
       } catch (error) {
         console.warn('telemetry: not noted', error);
@@ -71,9 +74,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     setEnabled(enabled) {
       if (browserSignal || !document) return;
       choose(!enabled);
-      // With a cookie from the server the choice outlives what browsers let scripts keep.
-      delivery.hold(Number.POSITIVE_INFINITY);
-      void transport.call('POST', 'consent', JSON.stringify({ optOut: !enabled })).then(resume);
+      void tellChoice();
     },
 
     setFlushInterval(flushIntervalMs) {
@@ -82,7 +83,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     },
 
     async deleteMyData() {
-      delivery.hold(Number.POSITIVE_INFINITY);
+      delivery.hold(true);
       drop();
       try {
         const response = await transport.call('DELETE', 'me');
@@ -135,7 +136,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   const { getState: get, setState: set } = store;
 
   /** On disk first; then the store says so. */
-  function keep({ shared: { session, history }, events }: Noted): void {
+  function keep({ session, history, events }: Noted): void {
     let { dropped } = get();
     for (const json of events) dropped += tab.queue.append(json);
     set({ session, history, dropped, pending: tab.queue.events.size });
@@ -149,26 +150,39 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
       rejected: now.rejected + rejected.length,
       ...(state && { delivery: state }),
     }));
-    if (optedOut) choose(true);
+    if (optedOut) choose(true, true);
   }
 
   async function flush(): Promise<void> {
-    const waiting = () => delivery.notBefore() - Date.now();
-    if (!get().enabled || !document || waiting() > 0) return;
-    await tab.owned;
-    await delivery.drain(tab.queue);
-    if (waiting() <= 0) await tabs.adopt(tab, delivery.drain);
+    if (!get().enabled || !document || delivery.wait() > 0) return;
+    try {
+      await tab.owned;
+      await delivery.drain(tab.queue);
+      if (delivery.wait() <= 0) await tabs.adopt(tab, delivery.drain);
+    } catch {
+      // No lock for a page that has just been left.
+    }
     browser.clearTimeout(retrying);
-    if (!get().enabled || waiting() === Number.POSITIVE_INFINITY) return;
-    if (waiting() > 0) retrying = browser.setTimeout(flush, waiting());
-    else set({ delivery: 'idle' });
+    const wait = delivery.wait();
+    if (wait <= 0) set({ delivery: 'idle' });
+    else if (wait < Number.POSITIVE_INFINITY) retrying = browser.setTimeout(flush, wait);
   }
 
-  function choose(off: boolean): void {
-    const { choice } = get();
-    set({ choice: { off, at: Math.max(Date.now(), choice.at + 1) }, enabled: !off });
+  function choose(off: boolean, told = false): void {
+    const at = Math.max(Date.now(), get().choice.at + 1);
+    set({ choice: { off, at, told }, enabled: !off });
     if (cookieSaysOff(document) !== off) writeCookie(document, off);
     if (off) drop();
+  }
+
+  /** Events wait until the gateway knows. */
+  async function tellChoice(): Promise<void> {
+    const { choice } = get();
+    if (choice.told) return;
+    delivery.hold(true);
+    const response = await transport.call('POST', 'consent', JSON.stringify({ optOut: choice.off }));
+    if (response?.ok && get().choice === choice) set({ choice: { ...choice, told: true } });
+    resume();
   }
 
   function drop(): void {
@@ -178,14 +192,14 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   }
 
   function resume(): void {
-    delivery.hold(0);
+    delivery.hold(false);
     void flush();
   }
 
   function tickEvery(milliseconds: number): void {
     browser.clearInterval(ticking);
     ticking = browser.setInterval(() => {
-      const ended = endSession(get(), tab.id, Date.now());
+      const ended = note(get(), tab.id, Date.now());
       if (get().enabled && ended.events[0]) keep(ended);
       void flush();
     }, milliseconds);
@@ -209,7 +223,9 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
 
   function start(): void {
     // Either alone says no: browsers and people delete one without the other.
-    if (get().choice.off || cookieSaysOff(document)) choose(true);
+    const { choice } = get();
+    if (choice.off || cookieSaysOff(document)) choose(true, choice.off && choice.told);
+    void tellChoice();
     watchPage(
       browser,
       name,
@@ -223,7 +239,11 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
         catchUp();
         void flush();
       },
-      resume,
+      () => {
+        delivery.online();
+        void tellChoice();
+        void flush();
+      },
       catchUp,
     );
     if (browserSignal) return;

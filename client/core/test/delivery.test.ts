@@ -41,7 +41,7 @@ describe('batches', () => {
 
   test('show a write key where one is configured, and cookies always', async () => {
     const fetched = vi.fn();
-    const tab = world.browser.open({ writeKey: 'k', endpoint: 'https://t.example' });
+    const tab = world.browser.open({ writeKey: 'k', endpoint: 'https://t.example/' });
     tab.onFetch = fetched;
     tab.telemetry.track('navigation', 'page_view');
     await world.pass(30_100);
@@ -95,6 +95,18 @@ describe('a gateway that cannot now', () => {
       expect(world.labels).toEqual(['kept']);
     },
   );
+
+  test('is left alone also when the browser is online again', async () => {
+    const tab = world.browser.open();
+    await world.pass(100);
+    world.gateway.fault = 'unavailable';
+    world.gateway.retryAfter = '600';
+    tab.telemetry.track('tools', 'tool_created');
+    await world.pass(30_000);
+    tab.dispatch('online');
+    await world.pass(60_000);
+    expect(world.batches).toHaveLength(1);
+  });
 
   test('is not asked by a leaving page either', async () => {
     const tab = world.browser.open();

@@ -64,6 +64,25 @@ describe('somebody who says no', () => {
     expect(world.browser.cookies.has('convergio_optout')).toBe(false);
   });
 
+  test('while offline is told to the gateway later, since its cookie lasts longer than ours', async () => {
+    const tab = world.browser.open();
+    await world.pass(100);
+    tab.online = false;
+    tab.telemetry.setEnabled(false);
+    await world.pass(100);
+    expect(world.gateway.requests.filter(({ path }) => path.endsWith('/consent'))).toEqual([]);
+    tab.crash();
+    const next = world.browser.open();
+    await world.pass(100);
+    expect(world.gateway.requests.map(({ body }) => body).at(-1)).toBe('{"optOut":true}');
+    expect(next.telemetry.getState().choice).toMatchObject({ off: true, told: true });
+    const { length } = world.gateway.requests;
+    next.dispatch('online');
+    world.browser.open();
+    await world.pass(60_000);
+    expect(world.gateway.requests).toHaveLength(length);
+  });
+
   test.each([{ globalPrivacyControl: true }, { doNotTrack: '1' }])(
     'by the browser (%o) is believed, and cannot be overruled by a click',
     async (signal) => {

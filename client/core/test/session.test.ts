@@ -1,19 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { endSession, noteEvent } from '../src/recorder.js';
+import { note } from '../src/recorder.js';
 import { endId, IDLE_MS, isOver, LONGEST_MS, type Session } from '../src/session.js';
 import { joinShared, nothingShared, type Shared } from '../src/shared.js';
 import type { AnyEvent } from '../src/types.js';
 import { uuid } from '../src/uuid.js';
 
+const VIEW = ['navigation', 'page_view'] as const;
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 
 /** Notes a page view at each moment; gives all events, parsed. */
 function walk(moments: number[], shared: Shared = nothingShared()): AnyEvent[] {
   const events: string[] = [];
   for (const at of moments) {
-    const noted = noteEvent(shared, 'tab', at, 'navigation', 'page_view');
-    shared = noted.shared;
+    const noted = note(shared, 'tab', at, VIEW);
+    shared = { ...shared, ...noted };
     events.push(...noted.events);
   }
   return events.map((json) => JSON.parse(json) as AnyEvent);
@@ -56,21 +57,19 @@ describe('a session', () => {
   });
 
   test('ended by the clock is ended once', () => {
-    const { shared } = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view');
-    const ended = endSession(shared, 'tab', NOON + IDLE_MS);
+    const begun = note(nothingShared(), 'tab', NOON, VIEW);
+    const ended = note(begun, 'tab', NOON + IDLE_MS);
     expect(ended.events).toHaveLength(1);
-    expect(endSession(ended.shared, 'tab', NOON + IDLE_MS + 1).events).toEqual([]);
-    const next = noteEvent(ended.shared, 'tab', NOON + 2 * IDLE_MS, 'navigation', 'page_view');
+    expect(note(ended, 'tab', NOON + IDLE_MS + 1).events).toEqual([]);
+    const next = note(ended, 'tab', NOON + 2 * IDLE_MS, VIEW);
     expect(next.events).toHaveLength(2);
   });
 
   test('begun by two tabs at the same moment is one, and its start and end are one event each', () => {
-    const { shared } = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view');
+    const begun = note(nothingShared(), 'tab', NOON, VIEW);
     const later = NOON + IDLE_MS + 5;
     const [a, b] = ['one', 'two'].map((tab) =>
-      noteEvent(shared, tab, later, 'navigation', 'page_view').events.map(
-        (json) => JSON.parse(json) as AnyEvent,
-      ),
+      note(begun, tab, later, VIEW).events.map((json) => JSON.parse(json) as AnyEvent),
     );
     const ids = (events: AnyEvent[] = [], action = '') =>
       events.filter((event) => event.action === action).map(({ eventId, sessionId }) => [eventId, sessionId]);
@@ -113,8 +112,8 @@ describe('what two tabs know', () => {
     const older = { ...nothingShared(), choice: { off: true, at: NOON } };
     const newer = { ...nothingShared(), choice: { off: false, at: NOON + 1 } };
     expect(joinShared(older, newer).choice.off).toBe(false);
-    const begun = noteEvent(nothingShared(), 'tab', NOON, 'navigation', 'page_view').shared;
-    const gone = noteEvent(begun, 'tab', NOON + 9, 'navigation', 'page_view').shared;
+    const begun = { ...nothingShared(), ...note(nothingShared(), 'tab', NOON, VIEW) };
+    const gone = { ...begun, ...note(begun, 'tab', NOON + 9, VIEW) };
     expect(joinShared(gone, begun).session?.lastAt).toBe(NOON + 9);
     const erased = { ...nothingShared(), history: { epoch: NOON + 10, sessions: {}, counts: {} } };
     expect(joinShared(gone, erased)).toMatchObject({ session: null, history: { sessions: {} } });

@@ -160,6 +160,17 @@ describe('tabs', () => {
   });
 });
 
+describe('a page that may keep nothing, as in a sandboxed frame', () => {
+  test('sends all the same, from memory', async () => {
+    const refused = { request: () => Promise.reject(new DOMException('no', 'SecurityError')) };
+    const tab = world.browser.open({}, { locks: refused as never }, 'no storage');
+    tab.telemetry.track('tools', 'tool_created', { label: 'sent' });
+    await world.pass(31_000);
+    expect(world.labels).toEqual(['sent']);
+    expect(world.browser.items.size).toBe(0);
+  });
+});
+
 describe('a session that is over', () => {
   test('is ended after half an hour of silence, by whoever is there', async () => {
     const { telemetry } = world.browser.open();

@@ -1,45 +1,41 @@
-import type { Statistics } from '@convergio/telemetry';
-import { type Language, useLanguage } from './language.js';
-import type { Source } from './useStatistics.js';
+import { useLanguage } from './language.js';
+import type { View } from './useStatistics.js';
 
 export interface OriginProps {
-  statistics: Statistics;
-  source: Source;
+  view: View;
   retrying: boolean;
   onRetry: () => void;
 }
 
-/** Says in words where the numbers are from, and offers another try where one may help. */
-export function Origin({ statistics, source, retrying, onRetry }: OriginProps) {
-  const language = useLanguage();
+/**
+ * Says in words where the numbers are from, and offers another try where one may help. Screen readers are told when
+ * that changes, but not every time the numbers are fresh again.
+ */
+export function Origin({ view, retrying, onRetry }: OriginProps) {
+  const { text, format } = useLanguage();
+  const source = view.kind === 'shown' ? view.source : view.kind;
+  const updated =
+    view.kind === 'shown' && view.source === 'server'
+      ? format.time(view.statistics.generatedAt, view.statistics.range.timeZone)
+      : null;
   return (
     <p className="convergio-origin" data-source={source}>
-      <span>{originText(language, source, statistics)}</span>
-      {(source === 'unreachable' || source === 'unintelligible') && (
-        <RetryButton retrying={retrying} onRetry={onRetry} />
+      <span>
+        <span role="status">{text.source[source]}</span>
+        {updated !== null && `, ${text.updated(updated)}`}
+      </span>
+      {(source === 'unreachable' || source === 'unintelligible' || source === 'failed') && (
+        <button
+          type="button"
+          className="convergio-button"
+          aria-disabled={retrying}
+          onClick={() => {
+            if (!retrying) onRetry();
+          }}
+        >
+          {retrying ? text.retrying : text.retry}
+        </button>
       )}
     </p>
   );
-}
-
-export function RetryButton({ retrying, onRetry }: Pick<OriginProps, 'retrying' | 'onRetry'>) {
-  const { text } = useLanguage();
-  return (
-    <button
-      type="button"
-      className="convergio-button"
-      aria-disabled={retrying}
-      onClick={() => {
-        if (!retrying) onRetry();
-      }}
-    >
-      {retrying ? text.source.retrying : text.source.retry}
-    </button>
-  );
-}
-
-export function originText({ text, format }: Language, source: Source, statistics: Statistics): string {
-  return source === 'server'
-    ? text.source.server(format.time(statistics.generatedAt, statistics.range.timeZone))
-    : text.source[source];
 }

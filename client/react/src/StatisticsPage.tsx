@@ -9,7 +9,7 @@ import { FeatureChart } from './FeatureChart.js';
 import type { Locale } from './i18n.js';
 import { LanguageProvider, useLanguage, useLocale } from './language.js';
 import { Numbers } from './Numbers.js';
-import { Origin, RetryButton } from './Origin.js';
+import { Origin } from './Origin.js';
 import { useNearestTelemetry, useTelemetry } from './provider.js';
 import { Skeleton } from './Skeleton.js';
 import type { Fetch } from './stats-request.js';
@@ -73,13 +73,7 @@ function Page({ telemetry, refreshMs = 30_000, fetch, now }: PageProps) {
         <h1 id={id} ref={title} tabIndex={-1}>
           {text.title}
         </h1>
-        {view.kind === 'shown' && <Origin {...view} retrying={retrying} onRetry={askAgain} />}
-        {/* The announcer says this to screen readers. */}
-        {view.kind === 'loading' && (
-          <p className="convergio-origin" aria-hidden="true">
-            {text.loading}
-          </p>
-        )}
+        <Origin view={view} retrying={retrying} onRetry={askAgain} />
       </header>
       <Announcer view={view} retrying={retrying} />
       <div role="status">
@@ -90,7 +84,6 @@ function Page({ telemetry, refreshMs = 30_000, fetch, now }: PageProps) {
         <section className="convergio-card convergio-empty">
           <h2>{text.failed.title}</h2>
           <p>{text.failed.body}</p>
-          <RetryButton retrying={retrying} onRetry={askAgain} />
         </section>
       )}
       {view.kind === 'shown' &&

@@ -1,12 +1,12 @@
 /** Every text of the page, in both languages; a text that one of them lacks is a type error. */
 
 import type { ComponentName, Feature } from '@convergio/telemetry';
+import type { Source } from './useStatistics.js';
 
 export type Locale = 'it' | 'en';
 
 export interface Texts {
   title: string;
-  loading: string;
   today: string;
   sessions: string;
   studyTime: string;
@@ -42,15 +42,13 @@ export interface Texts {
   };
   components: Record<ComponentName, { name: string; meaning: string }>;
   showTable: string;
-  source: {
-    server: (time: string) => string;
-    newcomer: string;
-    offline: string;
-    unreachable: string;
-    unintelligible: string;
-    retry: string;
-    retrying: string;
-  };
+  /** Where the numbers are from. */
+  source: Record<Source | 'loading' | 'failed', string>;
+  /** Follows the source. */
+  updated: (time: string) => string;
+  retry: string;
+  retrying: string;
+  retryFailed: string;
   empty: { title: string; body: string; off: string };
   failed: { title: string; body: string };
   off: string;
@@ -82,7 +80,6 @@ export interface Texts {
 
 const en: Texts = {
   title: 'Statistics',
-  loading: 'Loading your statistics',
   today: 'Today',
   sessions: 'Sessions',
   studyTime: 'Study time',
@@ -126,14 +123,18 @@ const en: Texts = {
   },
   showTable: 'Show as table',
   source: {
-    server: (time) => `From the server, updated ${time}`,
+    loading: 'Loading your statistics',
+    server: 'From the server',
     newcomer: 'From this browser: the server has nothing of yours yet',
     offline: 'From this browser (offline)',
     unreachable: 'From this browser: the server cannot be reached',
     unintelligible: 'From this browser: the server’s answer could not be understood',
-    retry: 'Try again',
-    retrying: 'Trying…',
+    failed: 'No numbers from the server, and none from this browser',
   },
+  updated: (time) => `updated ${time}`,
+  retry: 'Try again',
+  retrying: 'Trying…',
+  retryFailed: 'That did not work. Try again in a moment.',
   empty: {
     title: 'Nothing here yet',
     body: 'Open a lesson, ask a question or go through some flashcards. Your study time, the tools you use and your engagement will appear here, day by day.',
@@ -141,7 +142,7 @@ const en: Texts = {
   },
   failed: {
     title: 'Your statistics cannot be shown',
-    body: 'Neither the server nor this browser could give them. Nothing is lost; try again in a moment.',
+    body: 'Nothing is lost. Try again in a moment.',
   },
   off: 'Collection is off. Nothing is being collected; you see what was there before.',
   signal: 'Your browser asks sites not to track you, so nothing is being collected.',
@@ -176,7 +177,6 @@ const en: Texts = {
 
 const it: Texts = {
   title: 'Statistiche',
-  loading: 'Carico le tue statistiche',
   today: 'Oggi',
   sessions: 'Sessioni',
   studyTime: 'Tempo di studio',
@@ -220,14 +220,18 @@ const it: Texts = {
   },
   showTable: 'Mostra come tabella',
   source: {
-    server: (time) => `Dal server, aggiornate alle ${time}`,
+    loading: 'Carico le tue statistiche',
+    server: 'Dal server',
     newcomer: 'Da questo browser: il server non ha ancora nulla di tuo',
     offline: 'Da questo browser (offline)',
     unreachable: 'Da questo browser: il server non è raggiungibile',
     unintelligible: 'Da questo browser: la risposta del server non è comprensibile',
-    retry: 'Riprova',
-    retrying: 'Riprovo…',
+    failed: 'I numeri non arrivano né dal server né da questo browser',
   },
+  updated: (time) => `aggiornate alle ${time}`,
+  retry: 'Riprova',
+  retrying: 'Riprovo…',
+  retryFailed: 'Non ha funzionato. Riprova tra poco.',
   empty: {
     title: 'Qui non c’è ancora nulla',
     body: 'Apri una lezione, fai una domanda o ripassa qualche flashcard. Il tempo di studio, gli strumenti che usi e il tuo coinvolgimento appariranno qui, giorno per giorno.',
@@ -235,7 +239,7 @@ const it: Texts = {
   },
   failed: {
     title: 'Non riesco a mostrare le tue statistiche',
-    body: 'Non arrivano né dal server né da questo browser. Non hai perso nulla: riprova tra poco.',
+    body: 'Non hai perso nulla: riprova tra poco.',
   },
   off: 'La raccolta è disattivata. Non viene raccolto nulla: vedi quello che c’era già.',
   signal: 'Il tuo browser chiede ai siti di non tracciarti: non viene raccolto nulla.',

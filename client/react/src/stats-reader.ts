@@ -1,7 +1,7 @@
 import type { Telemetry } from '@convergio/telemetry';
 import { type Answer, askForStatistics, type Fetch } from './stats-request.js';
 
-/** How long after the server took events it is asked again: by then they have gone through the pipeline. */
+/** How long after the server took something it is asked again: by then it has gone through the pipeline. */
 const SETTLING_MS = 2_000;
 
 export interface ReaderOptions {
@@ -16,8 +16,8 @@ export interface ReaderOptions {
 export interface Reader {
   /** Asks now; a question under way is dropped. */
   read: () => void;
-  /** Asks once what was just sent has gone through the pipeline. */
-  readSoon: () => void;
+  /** What was asked is out of date: drops it, and asks once the server has caught up. */
+  readAfresh: () => void;
   stop: () => void;
 }
 
@@ -68,11 +68,18 @@ export function startReader(telemetry: Telemetry, options: ReaderOptions): Reade
   window.addEventListener('online', readNow);
   window.addEventListener('offline', readNow);
   document.addEventListener('visibilitychange', readWhenSeen);
+  // What still waits belongs into the numbers; its answer asks for them again.
+  void telemetry.flush();
   void read();
 
   return {
     read: readNow,
-    readSoon,
+    readAfresh: () => {
+      clearTimeout(regular);
+      request.abort();
+      options.onBusy(false);
+      readSoon();
+    },
     stop: () => {
       clearTimeout(regular);
       clearTimeout(settling);

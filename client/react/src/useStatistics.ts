@@ -67,7 +67,7 @@ export function useStatistics(telemetry: Telemetry, options: ReadingOptions): St
   const retry = useCallback(() => reader.current?.read(), []);
   const forget = useCallback(() => {
     setAnswer({ kind: 'newcomer' });
-    reader.current?.readSoon();
+    reader.current?.readAfresh();
   }, []);
   return { view, busy, retry, forget };
 }

@@ -19,8 +19,8 @@ export class SimulatedBrowser {
 
   constructor(readonly gateway: Gateway) {}
 
-  open(options: TelemetryOptions = {}, signals: Partial<Navigator> = {}): Tab {
-    const tab = new Tab(this, options, signals);
+  open(options: TelemetryOptions = {}, signals: Partial<Navigator> = {}, storage?: 'no storage'): Tab {
+    const tab = new Tab(this, options, signals, undefined, storage);
     this.tabs.add(tab);
     tab.start();
     return tab;
@@ -84,6 +84,7 @@ export class Tab {
     private readonly options: TelemetryOptions,
     signals: Partial<Navigator>,
     CompressionStream?: typeof globalThis.CompressionStream,
+    storage?: 'no storage',
   ) {
     const { cookies } = browser;
     Object.defineProperty(this.document, 'cookie', {
@@ -95,9 +96,13 @@ export class Tab {
         else cookies.set(name, value);
       },
     });
+    const own = browser.storageOf(this);
     this.window = {
       document: this.document,
-      localStorage: browser.storageOf(this),
+      get localStorage() {
+        if (storage) throw new DOMException('no', 'SecurityError');
+        return own;
+      },
       navigator: { locks: browser.locks.of(this), ...signals },
       addEventListener: this.events.addEventListener.bind(this.events),
       setTimeout: (run: () => void, ms: number) => this.later(ms, run),
