@@ -32,18 +32,20 @@ export class Relay {
   private constructor(
     private readonly server: Server,
     private readonly gateway: URL,
-    private readonly pages: string,
+    private readonly pages: string | undefined,
   ) {
     this.changes.setMaxListeners(0);
     server.on('request', (incoming, outgoing) => {
-      const work = incoming.url?.startsWith(API)
-        ? this.relay(incoming, outgoing)
-        : servePage(this.pages, incoming, outgoing);
+      const work =
+        this.pages === undefined || incoming.url?.startsWith(API)
+          ? this.relay(incoming, outgoing)
+          : servePage(this.pages, incoming, outgoing);
       work.catch(() => outgoing.destroy());
     });
   }
 
-  static async start(gateway: string, pages: string): Promise<Relay> {
+  /** Without `pages` the gateway's own pages are relayed as well. */
+  static async start(gateway: string, pages?: string): Promise<Relay> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return new Relay(server, new URL(gateway), pages);

@@ -33,6 +33,17 @@ export const scenario = test
   })
   .extend('visitor', ({ chromium, relay, clickhouse }) => new Visitor(chromium, relay, clickhouse));
 
+/** A scenario of the app that the gateway's own address serves. */
+export const studyScenario = scenario.extend(
+  'relay',
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads what a fixture needs from its parameter
+  async ({}, { onCleanup }) => {
+    const relay = await Relay.start(inject('gateway'));
+    onCleanup(() => relay.stop());
+    return relay;
+  },
+);
+
 /** A scenario with a whole browser of its own, which can be killed and started again. */
 export const keptScenario = scenario
   .extend('kept', async ({ relay: _ }, { onCleanup }) => {

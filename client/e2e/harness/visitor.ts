@@ -28,23 +28,29 @@ export class Visitor {
   ) {}
 
   /** A new tab with the client in it. */
-  async open(options: TelemetryOptions = {}): Promise<Page> {
+  async open(options: TelemetryOptions = {}, file = ''): Promise<Page> {
     const page = await this.chromium.context.newPage();
-    await this.visit(page, options);
+    await this.visit(page, options, file);
     return page;
   }
 
   /** The test page, in a tab that is there. */
-  async visit(page: Page, options: TelemetryOptions = {}): Promise<void> {
+  async visit(page: Page, options: TelemetryOptions = {}, file = ''): Promise<void> {
     const search = new URLSearchParams({ options: JSON.stringify({ ...QUIET, ...options }) });
-    await page.goto(`${this.relay.origin}/?${search}`);
-    await page.waitForFunction(() => window.telemetry !== undefined);
+    await page.goto(`${this.relay.origin}/${file}?${search}`);
+    await this.begun(page);
   }
 
   /** Loads the page of this tab again. */
   async reload(page: Page): Promise<void> {
     await page.reload();
+    await this.begun(page);
+  }
+
+  /** Settles when the page has made contact, and sent what others left: from here on it sends when it is told to. */
+  private async begun(page: Page): Promise<void> {
     await page.waitForFunction(() => window.telemetry !== undefined);
+    await this.flush(page);
   }
 
   /** Tracks `count` page views, and returns their labels. */

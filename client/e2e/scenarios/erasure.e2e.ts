@@ -9,7 +9,7 @@ scenario('who asks to be forgotten is forgotten, and begins anew', async ({ visi
   await visitor.flush(page);
   const [known] = await visitor.stored();
   const waiting = await visitor.track(other, 5);
-  expect(await page.evaluate(() => window.statistics().totals.pageViews)).toBe(15);
+  await page.waitForFunction(() => window.statistics().totals.pageViews === 15);
 
   await page.evaluate(() => window.telemetry.deleteMyData());
   await until(

@@ -6,8 +6,6 @@ const KEEPALIVE_BYTES = 64 * 1024;
 
 scenario('a tab that is closed sends what it has', async ({ visitor, relay }) => {
   const page = await visitor.open();
-  await visitor.track(page, 1);
-  await visitor.flush(page);
   await visitor.track(page, 30);
   await page.close();
   await visitor.stored();

@@ -8,7 +8,7 @@ scenario(
     await chromium.context.setOffline(true);
     for (let round = 0; round < 10; round += 1) await visitor.track(page, 30);
     await visitor.flush(page);
-    expect(relay.asked).toEqual([]);
+    expect(relay.batches).toEqual([]);
 
     await chromium.context.setOffline(false);
     await visitor.stored();

@@ -47,6 +47,7 @@ scenario(
 scenario('tabs that begin at the same moment agree on one session', async ({ visitor }) => {
   const tabs = await Promise.all(Array.from({ length: 5 }, () => visitor.open()));
   await Promise.all(tabs.map((tab) => visitor.track(tab, 1)));
+  for (const tab of tabs) await visitor.track(tab, 1);
   await until(
     'all tabs are in one session',
     () => sessions(tabs),
