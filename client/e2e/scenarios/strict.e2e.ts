@@ -1,0 +1,22 @@
+import { expect } from 'vitest';
+import { scenario } from '../harness/scenario.js';
+
+scenario('a page of React in StrictMode sends everything once', async ({ visitor, relay, clickhouse }) => {
+  const page = await visitor.open({ webVitals: true, captureErrors: true }, 'strict.html');
+  await visitor.track(page, 10);
+  expect(await page.textContent('output')).toBe(`${10 + 1}`);
+  await visitor.flush(page);
+  await page.waitForFunction(() => document.querySelector('output')?.textContent === '0');
+  // The largest paint is final with the first click.
+  await page.click('output');
+  await page.waitForFunction(() => window.telemetry.getState().pending > 0);
+  await visitor.flush(page);
+  const [own] = await visitor.stored();
+  const rows = await clickhouse.ofSession(own?.session_id ?? '');
+  expect(rows.filter((row) => row.action === 'session_start')).toHaveLength(1);
+  expect(rows.filter((row) => row.action === 'page_load').length).toBeLessThanOrEqual(1);
+  expect(
+    relay.batches.flatMap((batch) => batch.events).filter((event) => event.action === 'page_load'),
+  ).toHaveLength(1);
+  expect(relay.sentTwice).toEqual([]);
+});
