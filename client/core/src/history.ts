@@ -78,7 +78,7 @@ export const readHistory = (value: unknown): History => {
 type Check = (value: unknown) => boolean;
 const isNumber: Check = Number.isFinite;
 const isTree = (value: unknown, check: Check): boolean =>
-  typeof value === 'object' && !!value && Object.values(value).every(check);
+  typeof value === 'object' && !!value && !Array.isArray(value) && Object.values(value).every(check);
 const isList = (value: unknown, check: Check): boolean => Array.isArray(value) && value.every(check);
 const isRuns: Check = (runs) =>
   isList(runs, (run) => isList(run, isNumber) && (run as readonly number[]).length === 2);

@@ -16,15 +16,22 @@ export function watchPage(
 ): void {
   const listen = <E extends Event>(type: string, listener: (event: E) => void) =>
     window.addEventListener(type, listener as (event: Event) => void, { signal });
-  // On the window, to which the document's event rises: web-vitals has said its last by then.
-  listen('visibilitychange', () => {
-    if (window.document.visibilityState === 'hidden') hidden();
-  });
-  listen('pagehide', () => {
+  let going = false;
+  const look = () => {
+    if (window.document.visibilityState !== 'hidden') return;
     hidden();
-    left();
+    if (going) left();
+  };
+  // On the window, to which the document's event rises: web-vitals has said its last by then. A page that is left while
+  // it is seen becomes hidden after `pagehide`.
+  listen('visibilitychange', look);
+  listen('pagehide', () => {
+    going = true;
+    hidden();
+    look();
   });
   listen<PageTransitionEvent>('pageshow', ({ persisted }) => {
+    going = false;
     if (persisted) returned();
   });
   listen('online', online);

@@ -1,6 +1,6 @@
 import type { PersistStorage } from 'zustand/middleware';
 import type { Choice } from './consent.js';
-import { emptyHistory, type History, join } from './history.js';
+import { emptyHistory, type History, join, readHistory } from './history.js';
 import type { Session } from './session.js';
 
 /** What all tabs of a browser share, under one key of storage. */
@@ -40,7 +40,8 @@ export function sharedStorage(storage: Storage): PersistStorage<Shared> {
   function read(name: string): Shared | undefined {
     try {
       lastRead = storage.getItem(name) || '';
-      return joinShared(nothingShared(), JSON.parse(lastRead).state);
+      const { state } = JSON.parse(lastRead);
+      return joinShared(nothingShared(), { ...state, history: readHistory(state.history) });
     } catch {
       return undefined;
     }

@@ -234,6 +234,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
       },
       () => tab.release(),
       () => {
+        tab.release();
         tab = tabs.open();
         catchUp();
         void flush();

@@ -240,6 +240,7 @@ describe('readHistory', () => {
     [],
     {},
     { epoch: 0, sessions: null, counts: {} },
+    { epoch: 0, sessions: [], counts: [] },
     { epoch: null, sessions: {}, counts: {} },
     { epoch: 0, sessions: { a: [[1]] }, counts: {} },
     { epoch: 0, sessions: { a: [{ 0: 1, 1: 2 }] }, counts: {} },

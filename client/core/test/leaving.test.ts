@@ -20,6 +20,15 @@ describe('a page that leaves', () => {
     expect(world.labels).toEqual(['last']);
   });
 
+  test('sends also what is noted only when it becomes hidden', async () => {
+    const tab = world.browser.open();
+    await world.pass(100);
+    tab.onHidden = () => tab.telemetry.track('performance', 'interaction_time', { label: 'INP', value: 40 });
+    tab.close();
+    await world.pass(100);
+    expect(world.labels).toEqual(['INP']);
+  });
+
   test('keeps to the 64 KiB that browsers let pages send, and the rest goes at the next visit', async () => {
     const tab = world.browser.open({ batchSize: 500 });
     await world.pass(100);

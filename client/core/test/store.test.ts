@@ -109,6 +109,18 @@ describe('track', () => {
   });
 });
 
+test.each(['', 'no JSON', '{}', '{"state":{"history":{"sessions":[],"counts":7}}}'])(
+  'what somebody else left under our name (%j) stops nothing',
+  async (found) => {
+    world.browser.items.set('convergio', found);
+    const { telemetry } = world.browser.open();
+    telemetry.track('education', 'quiz_complete', { label: 'counted' });
+    await world.pass(31_000);
+    expect(world.labels).toEqual(['counted']);
+    expect(localStatistics(telemetry.getState().history, new Date()).days.at(-1)?.quizzes).toBe(1);
+  },
+);
+
 describe('tabs', () => {
   test('share one session and one history', async () => {
     const [one, two] = [world.browser.open(), world.browser.open()];

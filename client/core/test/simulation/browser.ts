@@ -73,6 +73,8 @@ export class Tab {
   telemetry!: Telemetry;
   /** Requests it has tried. */
   fetches = 0;
+  /** What a listener of the document does when it becomes hidden, before the window hears of it. */
+  onHidden: () => void = () => {};
   /** Is told of each. */
   onFetch: (url: string, init: RequestInit) => void = () => {};
   private readonly events = new EventTarget();
@@ -127,6 +129,7 @@ export class Tab {
 
   hide(): void {
     this.document.visibilityState = 'hidden';
+    this.onHidden();
     this.dispatch('visibilitychange');
   }
 
@@ -136,17 +139,21 @@ export class Tab {
   }
 
   close(): void {
-    this.hide();
-    this.dispatch('pagehide');
+    this.leave();
     this.crash();
   }
 
   /** Into the back/forward cache, and back. */
   leaveAndReturn(): void {
-    this.hide();
-    this.dispatch('pagehide');
+    this.leave();
     this.document.visibilityState = 'visible';
     this.dispatch('pageshow', { persisted: true });
+  }
+
+  /** In the order in which browsers tell a page that it goes. */
+  private leave(): void {
+    this.dispatch('pagehide');
+    if (this.document.visibilityState === 'visible') this.hide();
   }
 
   dispatch(type: string, properties: object = {}): void {
