@@ -11,3 +11,8 @@ export async function whilePaused(service: string, body: () => Promise<void>): P
     process.kill(pid, 'SIGCONT');
   }
 }
+
+/** Ends a service at once; `convergio up` starts it again. */
+export async function kill(service: string): Promise<void> {
+  process.kill(await pidOf(inject('dataDir'), service), 'SIGKILL');
+}

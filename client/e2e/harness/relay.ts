@@ -134,7 +134,13 @@ export class Relay {
       await fault.until;
       if (asked.abandoned) return;
     }
-    const answer = await this.ask(asked);
+    const answer = await this.ask(asked).catch(() => undefined);
+    if (answer === undefined) {
+      // As a load balancer says it.
+      this.answered(asked, 502);
+      outgoing.writeHead(502).end();
+      return;
+    }
     const body = await bodyOf(answer);
     this.answered(asked, answer.statusCode);
     if (fault?.kind === 'lost answer') {

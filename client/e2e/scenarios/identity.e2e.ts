@@ -7,7 +7,7 @@ describe('a first contact that fails makes no second person', () => {
     scenario(`with a ${kind}`, async ({ visitor, relay }) => {
       relay.fault = (asked) =>
         asked === relay.asked[0] || asked === relay.batches[0] ? { kind } : undefined;
-      const page = await visitor.open();
+      const page = await visitor.open({ flushIntervalMs: 500 });
       await visitor.track(page, 10);
       await visitor.flush(page);
       await visitor.stored();

@@ -1,9 +1,9 @@
 import { describe, expect } from 'vitest';
-import { whilePaused } from '../harness/process.js';
+import { kill, whilePaused } from '../harness/process.js';
 import { scenario } from '../harness/scenario.js';
 
 scenario('a gateway that says 503 is left alone as long as it asks', async ({ visitor, relay }) => {
-  const page = await visitor.open();
+  const page = await visitor.open({ flushIntervalMs: 500 });
   await visitor.track(page, 1);
   await visitor.flush(page);
   await whilePaused('kafka', async () => {
@@ -17,6 +17,40 @@ scenario('a gateway that says 503 is left alone as long as it asks', async ({ vi
   expect((again?.at ?? 0) - (refused?.answeredAt ?? 0)).toBeGreaterThanOrEqual(2000);
   expect(again?.labels).toEqual(refused?.labels);
 });
+
+scenario('a gateway that dies loses nothing', async ({ visitor, relay }) => {
+  const page = await visitor.open({ flushIntervalMs: 500 });
+  await visitor.track(page, 20);
+  await kill('ingest-0');
+  await visitor.flush(page);
+  await visitor.track(page, 20);
+  await relay.until('it is sent again', () => relay.batches.some((batch) => batch.status === 202));
+  await visitor.flush(page);
+  await visitor.stored();
+});
+
+// The timer rings a fraction of a millisecond before the moment it was set for, and nobody sets it again.
+scenario.fails(
+  'every failure is followed by another try, whatever the dice say',
+  async ({ relay, visitor, chromium }) => {
+    // Each time the dice give a little less, so that one wait in two is no whole number of milliseconds.
+    await chromium.context.addInitScript(() => {
+      let thrown = 0;
+      Math.random = () => 0.1003 + (thrown++ % 10) / 10_000;
+    });
+    const failures = 12;
+    const page = await visitor.open();
+    for (let failed = 0; failed < failures; failed += 1) {
+      const before = relay.batches.length;
+      relay.fault = () => (relay.batches.length === before + 1 ? { kind: 'answer', status: 502 } : undefined);
+      await visitor.track(page, 1);
+      await visitor.flush(page);
+      await relay.until('another try', () => relay.batches[before + 1]?.status === 202, 3000);
+      await page.waitForFunction(() => window.telemetry.getState().pending === 0);
+    }
+    await visitor.stored();
+  },
+);
 
 describe('Retry-After', () => {
   const cases = {
