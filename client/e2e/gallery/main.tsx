@@ -6,6 +6,7 @@ import { createStore } from 'zustand/vanilla';
 import { NOW } from './sample.js';
 import { answer, counted, STATES, type State } from './states.js';
 import '@convergio/telemetry-react/styles.css';
+import './gallery.css';
 
 /**
  * `?state=offline&locale=it&theme=dark`; a theme may be left out, and `deletion=fails` makes deleting fail.
