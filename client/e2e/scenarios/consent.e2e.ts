@@ -100,15 +100,14 @@ describe('an opt-out', () => {
       });
       const told = () => relay.asked.filter((asked) => asked.path.endsWith('/consent'));
       relay.fault = (asked) => (asked === told()[1] ? { kind: 'held', until } : undefined);
-      const heard = page.waitForResponse((response) => response.url().endsWith('/consent'));
       await page.evaluate(() => {
         window.telemetry.setEnabled(false);
         window.telemetry.setEnabled(true);
       });
       await visitor.track(page, 5);
-      await (await heard).finished();
-      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
-      await visitor.flush(page);
+      await relay
+        .until('a batch goes too early', () => relay.batches.length > 0, 1500)
+        .catch(() => undefined);
       answer();
       await relay.until('the opt-in is answered', () => told()[1]?.status === 204, 3000);
       await page.waitForFunction(() => window.telemetry.getState().pending === 0);
