@@ -1,5 +1,6 @@
 import { delayMs, type Outcome, outcomeOf, type Rejection } from './outcome.js';
 import type { Queue } from './queue.js';
+import type { Turn } from './tab.js';
 import type { Transport } from './transport.js';
 import type { Delivery } from './types.js';
 
@@ -26,26 +27,26 @@ export interface DeliveryLoop {
   leave: (queue: Queue) => void;
   /** Milliseconds until the next try; not positive where nothing is in the way. */
   wait: () => number;
-  /** Nothing is sent while something else must come first. */
-  hold: (on: boolean) => void;
+  /** Nothing is sent while something else must come first: one more such thing, or one less. */
+  hold: (more: 1 | -1) => void;
   /** There may be a way to the gateway again. What the gateway itself asked for stands. */
   online: () => void;
   /** The next batch makes contact first, as for a new person. */
   strangers: () => void;
 }
 
-/** `alone` runs what no other tab may do at the same time. */
+/** Batches go when it is their `turn` among all tabs: together, but not while somebody makes contact or is forgotten. */
 export function createDelivery(
   transport: Transport,
   batchSize: number,
-  alone: <T>(run: () => Promise<T>) => Promise<T>,
+  turn: Turn,
   report: (report: Report) => void,
 ): DeliveryLoop {
   const inFlight = new Set<string>();
   let failures = 0;
   let notBefore = 0;
   let unreachable = false;
-  let held = false;
+  let held = 0;
   let known = false;
   let line = Promise.resolve();
 
@@ -87,9 +88,14 @@ export function createDelivery(
 
   /** One request; what the gateway decided on leaves the queue. */
   async function send(queue: Queue, batch: Map<string, string>, leaving: boolean): Promise<Outcome> {
+    const go = () => transport.events(batch.values(), leaving);
+    let outcome: Outcome;
     for (const key of batch.keys()) inFlight.add(key);
-    const outcome = await transport.events(batch.values(), leaving, failures > 0);
-    for (const key of batch.keys()) inFlight.delete(key);
+    try {
+      outcome = await (leaving ? go() : turn('shared', go));
+    } finally {
+      for (const key of batch.keys()) inFlight.delete(key);
+    }
     if (outcome.kind === 'answered') {
       failures = 0;
       queue.remove(batch.keys());
@@ -111,7 +117,7 @@ export function createDelivery(
     let size = batchSize;
     queue.refresh();
     // Also with nothing to send: a page that leaves soon has no time for it.
-    if (!known && wait() <= 0) await alone(contact);
+    if (!known && wait() <= 0) await turn('exclusive', contact);
     while (known && queue.events.size && wait() <= 0) {
       report({ state: 'sending' });
       const batch = take(queue, size, false);
@@ -133,8 +139,8 @@ export function createDelivery(
       if (batch.size) void send(queue, batch, true);
     },
     wait,
-    hold(on) {
-      held = on;
+    hold(more) {
+      held += more;
     },
     online() {
       if (unreachable) notBefore = failures = 0;

@@ -15,12 +15,14 @@ export interface Tab {
   release: () => void;
 }
 
+/** Runs something when it is this page's turn among all pages of the browser: alone, or with others that share. */
+export type Turn = <T>(mode: LockMode, run: () => Promise<T>) => Promise<T>;
+
 export interface Tabs {
   open: () => Tab;
   /** Empties, one after the other, the queues whose pages are gone. */
   adopt: (own: Tab, drain: (queue: Queue) => Promise<void>) => Promise<void>;
-  /** Runs what no other tab may do at the same time. */
-  alone: <T>(run: () => Promise<T>) => Promise<T>;
+  turn: Turn;
   /** Drops what waits in this browser. */
   clear: () => void;
 }
@@ -99,7 +101,7 @@ export function createTabs(
       }
     },
 
-    alone: (run) => locks.request(name, run),
+    turn: (mode, run) => locks.request(name, { mode }, run),
 
     clear() {
       for (const queue of queues) queue.remove([...queue.events.keys()]);

@@ -48,10 +48,11 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   // Who may not keep anything may not have locks either.
   const locks = storage === NO_STORAGE ? undefined : navigator.locks;
   const tabs = createTabs(storage, locks, name, maxQueued);
-  const delivery = createDelivery(transport, batchSize, tabs.alone, tell);
+  const delivery = createDelivery(transport, batchSize, tabs.turn, tell);
   let tab = tabs.open();
   let ticking: number | undefined;
   let retrying: number | undefined;
+  let telling = Promise.resolve();
 
   const actions: TelemetryActions = {
     track(category, action, ...[detail]) {
@@ -73,7 +74,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     setEnabled(enabled) {
       if (browserSignal || !document) return;
       choose(!enabled);
-      void tellChoice();
+      tellChoice();
     },
 
     setFlushInterval(flushIntervalMs) {
@@ -82,16 +83,18 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     },
 
     async deleteMyData() {
-      delivery.hold(true);
-      drop();
+      delivery.hold(1);
+      tabs.clear();
       try {
-        const response = await transport.call('DELETE', 'me');
+        // After what is on its way, in any tab: it would come back with it.
+        const response = await tabs.turn('exclusive', () => transport.call('DELETE', 'me'));
         // 401: there is no cookie, so the server knows nobody to forget.
         if (!response?.ok && response?.status !== 401) {
           throw new Error(
             `The server ${response ? `answered ${response.status}` : 'is out of reach'}; try again later.`,
           );
         }
+        drop();
         delivery.strangers();
         const { epoch } = get().history;
         set({ history: emptyHistory(Math.max(Date.now(), epoch + 1)), session: null });
@@ -153,13 +156,16 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   }
 
   async function flush(): Promise<void> {
-    if (!get().enabled || !document || delivery.wait() > 0) return;
-    try {
-      await tab.owned;
-      await delivery.drain(tab.queue);
-      if (delivery.wait() <= 0) await tabs.adopt(tab, delivery.drain);
-    } catch {
-      // No lock for a page that has just been left.
+    if (!get().enabled || !document) return;
+    // Timers may ring early by a fraction; then this only sets the next.
+    if (delivery.wait() <= 0) {
+      try {
+        await tab.owned;
+        await delivery.drain(tab.queue);
+        if (delivery.wait() <= 0) await tabs.adopt(tab, delivery.drain);
+      } catch {
+        // No lock for a page that has just been left.
+      }
     }
     browser.clearTimeout(retrying);
     const wait = delivery.wait();
@@ -174,14 +180,17 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     if (off) drop();
   }
 
-  /** Events wait until the gateway knows. */
-  async function tellChoice(): Promise<void> {
-    const { choice } = get();
-    if (choice.told) return;
-    delivery.hold(true);
-    const response = await transport.call('POST', 'consent', JSON.stringify({ optOut: choice.off }));
-    if (response?.ok && get().choice === choice) set({ choice: { ...choice, told: true } });
-    resume();
+  /** Events wait until the gateway knows. One call at a time: of two answers the later would leave its cookie. */
+  function tellChoice(): void {
+    delivery.hold(1);
+    telling = telling.then(async () => {
+      const { choice } = get();
+      if (!choice.told) {
+        const response = await transport.call('POST', 'consent', JSON.stringify({ optOut: choice.off }));
+        if (response?.ok && get().choice === choice) set({ choice: { ...choice, told: true } });
+      }
+      resume();
+    });
   }
 
   function drop(): void {
@@ -191,7 +200,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   }
 
   function resume(): void {
-    delivery.hold(false);
+    delivery.hold(-1);
     void flush();
   }
 
@@ -216,7 +225,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     const enabled = !browserSignal && !choice.off;
     if (enabled === before.enabled) return;
     set({ enabled });
-    if (enabled) resume();
+    if (enabled) void flush();
     else drop();
   }
 
@@ -224,7 +233,6 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
     // Either alone says no: browsers and people delete one without the other.
     const { choice } = get();
     if (choice.off || cookieSaysOff(document)) choose(true, choice.off && choice.told);
-    void tellChoice();
     watchPage(
       browser,
       name,
@@ -241,15 +249,14 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
       },
       () => {
         delivery.online();
-        void tellChoice();
-        void flush();
+        tellChoice();
       },
       catchUp,
     );
     if (browserSignal) return;
     tickEvery(flushIntervalMs);
     if (captureErrors || webVitals) observe();
-    void flush();
+    tellChoice();
   }
 
   /** The code for it is loaded afterwards; what goes wrong until then waits for it. */

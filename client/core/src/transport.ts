@@ -8,8 +8,11 @@ const TIMEOUT_MS = 30_000;
 
 /** Requests to the gateway. */
 export interface Transport {
-  /** Sends a batch. With `leaving` the page may go at any moment: at once, as small as allowed, and not compressed. */
-  events: (events: Iterable<string>, leaving: boolean, plain: boolean) => Promise<Outcome>;
+  /**
+   * Sends a batch. With `leaving` at once, not compressed, and so that it outlives the page. Only then: browsers do not
+   * end such a request when it is aborted.
+   */
+  events: (events: Iterable<string>, leaving: boolean) => Promise<Outcome>;
   /** Any other call; undefined where there was no answer. */
   call: (method: string, path: string, body?: string) => Promise<Response | undefined>;
   /** How many bytes of events a leaving page may still send. */
@@ -54,7 +57,7 @@ export function createTransport(
   }
 
   return {
-    async events(events, leaving, plain) {
+    async events(events, leaving) {
       const before = aborts;
       const sentAt = new Date().toISOString();
       let body = new TextEncoder().encode(`{"sentAt":"${sentAt}","events":[${[...events].join()}]}`);
@@ -67,10 +70,9 @@ export function createTransport(
         headers['Content-Encoding'] = 'gzip';
       }
       if (aborts !== before) return outcomeOf(undefined, 0);
-      const keepalive = !plain && keepaliveBytes + body.length <= KEEPALIVE_BYTES;
-      const bytes = keepalive ? body.length : 0;
+      const bytes = leaving ? body.length : 0;
       keepaliveBytes += bytes;
-      const response = await request('POST', 'events', body, headers, keepalive);
+      const response = await request('POST', 'events', body, headers, leaving);
       keepaliveBytes -= bytes;
       return outcomeOf(response, Date.now());
     },

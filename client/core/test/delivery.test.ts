@@ -96,6 +96,20 @@ describe('a gateway that cannot now', () => {
     },
   );
 
+  test('is tried again by itself, whatever fraction of a millisecond the dice give', async () => {
+    const { telemetry } = world.browser.open();
+    await world.pass(100);
+    vi.mocked(Math.random).mockReturnValue(0.1003);
+    world.gateway.fault = 'unavailable';
+    world.gateway.retryAfter = '';
+    telemetry.setFlushInterval(3_600_000);
+    telemetry.track('tools', 'tool_created', { label: 'kept' });
+    await Promise.all([telemetry.flush(), world.pass(50)]);
+    world.gateway.fault = 'none';
+    await world.pass(200);
+    expect(world.labels).toEqual(['kept']);
+  });
+
   test('is left alone also when the browser is online again', async () => {
     const tab = world.browser.open();
     await world.pass(100);

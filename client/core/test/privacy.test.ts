@@ -83,6 +83,21 @@ describe('somebody who says no', () => {
     expect(world.gateway.requests).toHaveLength(length);
   });
 
+  test('and thinks better of it before the gateway has answered is heard in that order', async () => {
+    const { telemetry } = world.browser.open();
+    await world.pass(100);
+    telemetry.setEnabled(false);
+    await world.pass(2);
+    telemetry.setEnabled(true);
+    telemetry.track('tools', 'tool_created', { label: 'counted' });
+    await world.pass(31_000);
+    const told = world.gateway.requests.filter(({ path }) => path.endsWith('/consent'));
+    expect(told.map(({ body }) => body)).toEqual(['{"optOut":true}', '{"optOut":false}']);
+    expect((told[1]?.at ?? 0) - (told[0]?.at ?? 0)).toBeGreaterThanOrEqual(10);
+    expect(telemetry.getState()).toMatchObject({ enabled: true, choice: { off: false, told: true } });
+    expect(world.labels).toEqual(['counted']);
+  });
+
   test.each([{ globalPrivacyControl: true }, { doNotTrack: '1' }])(
     'by the browser (%o) is believed, and cannot be overruled by a click',
     async (signal) => {
@@ -127,6 +142,21 @@ describe('deleting my data', () => {
     await world.pass(31_000);
     expect(world.labels).toEqual(['new']);
     expect(world.browser.user).not.toBe(user);
+  });
+
+  test('waits for what is on its way, in any tab, so that it does not come back', async () => {
+    const [one, two] = [world.browser.open(), world.browser.open()];
+    await world.pass(100);
+    two.telemetry.track('tools', 'tool_created', { label: 'on its way' });
+    void two.telemetry.flush();
+    await world.pass(3);
+    const deleted = one.telemetry.deleteMyData();
+    await world.pass(100);
+    await deleted;
+    expect(
+      world.gateway.requests.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`).slice(-3),
+    ).toEqual(['POST events', 'DELETE me', 'POST identity']);
+    expect(world.labels).toEqual([]);
   });
 
   test('fails with what to do, and deletes nothing here, where the server cannot be asked', async () => {

@@ -49,8 +49,7 @@ scenario('who asks to be forgotten is forgotten, and begins anew', async ({ visi
   expect(relay.sentTwice).toEqual([]);
 });
 
-// The page gives the batch up, Chromium does not, and it arrives after the wish to be forgotten.
-scenario.fails(
+scenario(
   'a batch on its way does not bring back who asked to be forgotten',
   async ({ visitor, relay, clickhouse }) => {
     const page = await visitor.open();

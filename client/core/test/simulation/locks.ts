@@ -2,33 +2,39 @@ type Callback = (lock: Lock | null) => unknown;
 
 interface Wish {
   owner: object;
+  shared: boolean;
   grant: () => void;
 }
 
-/** Web Locks of one browser: exclusive, first come first served, freed when their owner is gone. */
+/** Web Locks of one browser: first come, first served; shared or exclusive; freed when their owner is gone. */
 export class Locks {
-  private readonly held = new Map<string, object>();
+  private readonly held = new Map<string, Wish[]>();
   private readonly wishes = new Map<string, Wish[]>();
   private readonly gone = new WeakSet<object>();
 
   of(owner: object): LockManager {
     const request = (name: string, ...rest: [Callback] | [LockOptions, Callback]): Promise<unknown> => {
       const callback = rest.at(-1) as Callback;
-      const { ifAvailable } = rest.length === 2 ? (rest[0] as LockOptions) : {};
+      const { ifAvailable, mode = 'exclusive' } = rest.length === 2 ? (rest[0] as LockOptions) : {};
       return new Promise((resolve, reject) => {
         if (this.gone.has(owner)) return;
-        const grant = () => {
-          this.held.set(name, owner);
-          this.soon(owner, () => {
-            Promise.resolve()
-              .then(() => callback({ name, mode: 'exclusive' }))
-              .then(resolve, reject)
-              .finally(() => this.free(name, owner));
-          });
+        const wish: Wish = {
+          owner,
+          shared: mode === 'shared',
+          grant: () =>
+            this.soon(owner, () => {
+              Promise.resolve()
+                .then(() => callback({ name, mode }))
+                .then(resolve, reject)
+                .finally(() => this.free(name, wish));
+            }),
         };
-        if (!this.held.has(name)) grant();
-        else if (ifAvailable) this.soon(owner, () => Promise.resolve(callback(null)).then(resolve, reject));
-        else this.wishes.set(name, [...(this.wishes.get(name) ?? []), { owner, grant }]);
+        if (ifAvailable && !this.isFree(name, wish)) {
+          this.soon(owner, () => Promise.resolve(callback(null)).then(resolve, reject));
+          return;
+        }
+        of(this.wishes, name).push(wish);
+        this.serve(name);
       });
     };
     return { request, query: async () => ({}) } as LockManager;
@@ -43,13 +49,33 @@ export class Locks {
         waiting.filter((wish) => wish.owner !== owner),
       );
     }
-    for (const [name, holder] of [...this.held]) if (holder === owner) this.free(name, owner);
+    for (const [name, holders] of this.held) {
+      for (const wish of holders.filter((holder) => holder.owner === owner)) this.free(name, wish);
+    }
   }
 
-  private free(name: string, owner: object): void {
-    if (this.held.get(name) !== owner) return;
-    this.held.delete(name);
-    this.wishes.get(name)?.shift()?.grant();
+  private isFree(name: string, wish: Wish): boolean {
+    const holders = of(this.held, name);
+    const fits = holders.length === 0 || (wish.shared && holders.every((holder) => holder.shared));
+    return fits && of(this.wishes, name).length === 0;
+  }
+
+  private serve(name: string): void {
+    const waiting = of(this.wishes, name);
+    const holders = of(this.held, name);
+    for (let next = waiting[0]; next; next = waiting[0]) {
+      if (holders.length > 0 && !(next.shared && holders.every((holder) => holder.shared))) return;
+      waiting.shift();
+      holders.push(next);
+      next.grant();
+    }
+  }
+
+  private free(name: string, wish: Wish): void {
+    const holders = of(this.held, name);
+    if (!holders.includes(wish)) return;
+    holders.splice(holders.indexOf(wish), 1);
+    this.serve(name);
   }
 
   private soon(owner: object, run: () => void): void {
@@ -57,4 +83,10 @@ export class Locks {
       if (!this.gone.has(owner)) run();
     }, 1);
   }
+}
+
+function of(map: Map<string, Wish[]>, name: string): Wish[] {
+  const list = map.get(name) ?? [];
+  map.set(name, list);
+  return list;
 }
