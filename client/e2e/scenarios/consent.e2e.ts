@@ -78,7 +78,8 @@ describe('an opt-out', () => {
     await page.waitForFunction(() => window.telemetry.getState().choice.told);
     await page.evaluate(() => window.telemetry.setEnabled(true));
     await visitor.track(page, 5);
-    // Nothing goes before the gateway has taken its cookie back; then what waits goes by itself.
+    // Nothing goes before the gateway has taken its cookie back; if it has not, what waits goes by itself then.
+    await visitor.flush(page);
     await page.waitForFunction(() => window.telemetry.getState().pending === 0);
     await visitor.reload(page);
     await visitor.track(page, 5);
