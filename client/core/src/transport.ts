@@ -40,7 +40,7 @@ export function createTransport(
     const timer = window.setTimeout(() => controller.abort(), TIMEOUT_MS);
     running.add(controller);
     try {
-      return await window.fetch(`${endpoint}/api/telemetry/${path}`, {
+      const response = await window.fetch(`${endpoint}/api/telemetry/${path}`, {
         method,
         headers,
         keepalive,
@@ -48,6 +48,8 @@ export function createTransport(
         signal: controller.signal,
         body,
       });
+      // The whole of it, while there is somebody who gives up.
+      return new Response((await response.text()) || null, response);
     } catch {
       return undefined;
     } finally {

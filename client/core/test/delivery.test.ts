@@ -149,14 +149,18 @@ describe('a gateway that cannot now', () => {
     expect(world.labels).toEqual(['kept']);
   });
 
-  test('and never finishes an answer is given up after half a minute, and the events are kept', async () => {
-    const { telemetry } = world.browser.open();
-    await world.pass(100);
-    world.gateway.fault = 'hangs';
-    telemetry.track('tools', 'tool_created', { label: 'kept' });
-    await world.pass(60_200);
-    world.gateway.fault = 'none';
-    await world.pass(30_000);
-    expect(world.labels).toEqual(['kept']);
-  });
+  test.each(['hangs', 'stalls'] as const)(
+    'and %s is given up after half a minute, and the events are kept',
+    async (fault) => {
+      const { telemetry } = world.browser.open();
+      await world.pass(100);
+      world.gateway.fault = fault;
+      telemetry.track('tools', 'tool_created', { label: 'kept' });
+      await world.pass(60_200);
+      world.gateway.fault = 'none';
+      await world.pass(30_000);
+      expect(telemetry.getState()).toMatchObject({ pending: 0, delivery: 'idle' });
+      expect(world.labels).toEqual(['kept']);
+    },
+  );
 });

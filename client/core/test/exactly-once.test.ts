@@ -11,6 +11,7 @@ const FAULTS: Fault[] = [
   'rate limited',
   'too large',
   'hangs',
+  'stalls',
   'captive portal',
 ];
 

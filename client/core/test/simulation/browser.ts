@@ -190,7 +190,13 @@ export class Tab {
         if (!answer) return fault === 'hangs' ? undefined : fail();
         setTimeout(() => {
           if (answer.user !== undefined) browser.user = answer.user || undefined;
-          if (this.alive) resolve(answer.response);
+          if (!this.alive) return;
+          const { response } = answer;
+          // What is being read of an answer fails as well when its request is aborted.
+          const text = response.text.bind(response);
+          const given = new Promise<never>((_, never) => init.signal?.addEventListener('abort', never));
+          given.catch(() => {});
+          resolve(Object.assign(response, { text: () => Promise.race([text(), given]) }));
         }, LATENCY_MS);
       }, LATENCY_MS);
     });

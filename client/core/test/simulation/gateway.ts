@@ -9,6 +9,7 @@ export type Fault =
   | 'rate limited'
   | 'too large'
   | 'hangs'
+  | 'stalls'
   | 'captive portal';
 
 export interface Request {
@@ -42,6 +43,8 @@ export class Gateway {
     if (fault === 'rate limited') return { response: this.later(429) };
     if (fault === 'captive portal') return { response: new Response('<html>Log in</html>', { status: 200 }) };
     const answer = this.decide(request);
+    // An answer that begins, and never ends.
+    if (fault === 'stalls') return { response: new Response(new ReadableStream(), { status: 202 }) };
     return fault === 'answer lost' ? undefined : answer;
   }
 
