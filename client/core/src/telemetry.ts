@@ -90,9 +90,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
         const response = await tabs.turn('exclusive', () => transport.call('DELETE', 'me'));
         // 401: there is no cookie, so the server knows nobody to forget.
         if (!response?.ok && response?.status !== 401) {
-          throw new Error(
-            `The server ${response ? `answered ${response.status}` : 'is out of reach'}; try again later.`,
-          );
+          throw new Error(`not deleted (${response?.status ?? 'no answer'}); try again later`);
         }
         drop();
         delivery.strangers();
