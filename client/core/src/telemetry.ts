@@ -180,6 +180,10 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
 
   /** Events wait until the gateway knows. One call at a time: of two answers the later would leave its cookie. */
   function tellChoice(): void {
+    if (get().choice.told) {
+      void flush();
+      return;
+    }
     delivery.hold(1);
     telling = telling.then(async () => {
       const { choice } = get();
