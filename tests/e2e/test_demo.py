@@ -36,7 +36,7 @@ async def test_a_demo_that_ends_by_itself_shows_that_every_event_is_stored_once(
     assert list((tmp_path / "run").glob("*.pid")) == []
 
 
-async def test_up_names_the_study_apps_address_and_serves_it_there(tmp_path: Path) -> None:
+async def test_up_serves_the_study_app_and_stops_everything_at_sigterm(tmp_path: Path) -> None:
     options = ports()
     process = await asyncio.create_subprocess_exec(
         *(*COMMAND, "up", "--data-dir", str(tmp_path), *options),
@@ -53,24 +53,6 @@ async def test_up_names_the_study_apps_address_and_serves_it_there(tmp_path: Pat
         async with aiohttp.ClientSession() as session, session.get(address) as response:
             assert response.status == 200
             assert "./assets/study.js" in await response.text()
-    finally:
-        process.terminate()
-        async with asyncio.timeout(90):
-            await process.stdout.read()
-            await process.wait()
-
-
-async def test_up_stops_everything_at_sigterm_and_leaves_nobody_behind(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(*COMMAND, "up", "--data-dir", str(tmp_path), *ports()),
-        env=Convergio().environment,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout
-    try:
-        async with asyncio.timeout(180):
-            while (line := await process.stdout.readline()) != b"ready\n":
-                assert line, "it ended before it was ready"
         pids = [int(file.read_text()) for file in (tmp_path / "run").glob("*.pid")]
         assert len(pids) == 5
         assert all(alive(pid) for pid in pids)

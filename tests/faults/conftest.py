@@ -24,7 +24,7 @@ from tests.integration.test_flush import Processor
 from tests.servers import ClickHouseAddress
 
 SHORT_SEED = 20260504
-SHORT_MINUTES = 1.0
+SHORT_MINUTES = 0.5
 MANY = 10
 _REPORTS = pytest.StashKey[list[str]]()
 

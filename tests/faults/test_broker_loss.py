@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from infra.kafka.topics import create_topics
@@ -20,6 +21,7 @@ from tests.stacks import free_block
 BEFORE, AFTER = 50, 50
 
 
+@pytest.mark.long
 async def test_acknowledged_messages_survive_the_loss_of_a_broker(tmp_path: Path) -> None:
     kafka = LocalKafka(tmp_path, free_block(6), brokers=3)
     commands = await asyncio.to_thread(kafka.commands)

@@ -65,6 +65,7 @@ async def test_when_commits_stand_still_the_processor_is_restarted(tmp_path: Pat
     assert "is committed up to" in log
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_processor_that_hangs_is_killed_and_restarted_by_its_supervisor(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.ndjson"
@@ -117,6 +118,7 @@ async def slow(port: int, seconds: float) -> AsyncIterator[int]:
         server.close()
 
 
+@pytest.mark.long
 async def test_a_flush_of_many_slow_steps_is_not_taken_for_a_hanging_one(pipeline: Pipeline) -> None:
     pipeline.settings.heartbeat_seconds = HEARTBEAT_SECONDS
     for _ in range(4):

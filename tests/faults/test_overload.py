@@ -95,6 +95,7 @@ async def refused_politely(stack: RunningStack) -> int:
         return response.status
 
 
+@pytest.mark.long
 async def test_an_address_that_sends_too_much_is_told_to_wait_and_then_served(tmp_path: Path) -> None:
     settings = {
         **SETTINGS,
