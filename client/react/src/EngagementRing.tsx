@@ -70,7 +70,7 @@ function Component({ name, value, target, weight, points }: ScoreComponent) {
   const named = text.components[name] ?? { name, meaning: '' };
   const reached =
     name === 'study_minutes'
-      ? minutes(of(format.number(Math.round(value)), format.number(target)))
+      ? minutes(of(format.minutes(value), format.number(target)))
       : of(format.number(value), format.number(target));
   return (
     <tr>

@@ -55,7 +55,7 @@ export function WeekChart({ days }: { days: readonly Day[] }) {
               </svg>
               <svg aria-hidden="true" y={em(BASELINE - height)}>
                 <text className="convergio-value" x="50%" y="-0.6em">
-                  {format.number(Math.round(day.studyMinutes))}
+                  {format.minutes(day.studyMinutes)}
                 </text>
               </svg>
               <svg aria-hidden="true" y={em(BASELINE)}>

@@ -4,7 +4,9 @@ import type { Locale } from './i18n.js';
 export interface Format {
   /** At most two decimals. */
   number: (value: number) => string;
-  /** Whole minutes, as `45 min` or `1 h 05 min`. */
+  /** Whole minutes without their unit; what would be none but is something is `< 1`. */
+  minutes: (minutes: number) => string;
+  /** The same with units, as `45 min` or `1 h 05 min`. */
   duration: (minutes: number) => string;
   /** Hour and minute of a moment in a zone, `10:32`. */
   time: (instant: string, timeZone: string) => string;
@@ -27,14 +29,17 @@ export function formatOf(locale: Locale): Format {
     month: 'long',
     timeZone: 'UTC',
   });
+  const whole = (minutes: number) =>
+    minutes > 0 && minutes < 0.5 ? `<${SPACE}${numbers.format(1)}` : numbers.format(Math.round(minutes));
   return {
     number: (value) => numbers.format(value),
+    minutes: whole,
     duration: (minutes) => {
-      const whole = Math.round(minutes);
-      const hours = Math.floor(whole / 60);
-      const rest = whole % 60;
+      const rounded = Math.round(minutes);
+      const hours = Math.floor(rounded / 60);
+      const rest = rounded % 60;
       return hours === 0
-        ? `${numbers.format(rest)}${SPACE}min`
+        ? `${whole(minutes)}${SPACE}min`
         : `${numbers.format(hours)}${SPACE}h${SPACE}${padded.format(rest)}${SPACE}min`;
     },
     time: (instant, timeZone) =>

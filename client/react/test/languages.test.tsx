@@ -76,7 +76,9 @@ test('so is the way back to the server', async () => {
 describe('study time', () => {
   test.each([
     [0, '0 min'],
-    [0.4, '0 min'],
+    [0.01, '< 1 min'],
+    [0.4, '< 1 min'],
+    [0.5, '1 min'],
     [59.4, '59 min'],
     [59.6, '1 h 00 min'],
     [65, '1 h 05 min'],
