@@ -17,7 +17,7 @@ from exporter.metrics import OPENMETRICS, TEXT
 from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
-from exporter.stats_routes import StatisticsCors, answer_wrong_questions, stats_router
+from exporter.stats_routes import serve_statistics
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,7 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
             return PlainTextResponse(f"{stale}\n", 503)
         return PlainTextResponse("ok\n")
 
-    app.include_router(stats_router(settings, stats_reader, clock))
-    app.add_middleware(StatisticsCors, origins=settings.allowed_origins)
-    answer_wrong_questions(app)
+    serve_statistics(app, settings, stats_reader, clock)
     return app
 
 

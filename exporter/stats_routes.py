@@ -57,8 +57,8 @@ class Question(BaseModel):
     )
 
 
-def stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> APIRouter:
-    """The route. Its application must `answer_wrong_questions`, too."""
+def _stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> APIRouter:
+    """The route alone; `serve_statistics` gives it to an application."""
     router = APIRouter()
 
     @router.get(
@@ -98,8 +98,13 @@ def stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> AP
     return router
 
 
-def answer_wrong_questions(app: FastAPI) -> None:
-    """Makes an application answer parameters it does not know or understand with a 400 that says which."""
+def serve_statistics(app: FastAPI, settings: ExporterSettings, reader: Reader, clock: Clock) -> None:
+    """Gives an application the route, to pages of the allowed origins too.
+
+    Parameters it does not know or understand are answered with a 400 that says which, on every route.
+    """
+    app.include_router(_stats_router(settings, reader, clock))
+    app.add_middleware(_StatisticsCors, origins=settings.allowed_origins)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_request: Request, error: RequestValidationError) -> Response:
@@ -107,7 +112,7 @@ def answer_wrong_questions(app: FastAPI) -> None:
         return problem(400, "; ".join(details))
 
 
-class StatisticsCors:
+class _StatisticsCors:
     """Lets pages of the allowed origins read their user's statistics. Metrics are not for pages."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -134,9 +139,7 @@ def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) ->
         await reader.close()
 
     app = FastAPI(title="convergio statistics", lifespan=lifespan, openapi_url=None)
-    app.include_router(stats_router(settings, reader, clock))
-    app.add_middleware(StatisticsCors, origins=settings.allowed_origins)
-    answer_wrong_questions(app)
+    serve_statistics(app, settings, reader, clock)
     return app
 
 

@@ -11,16 +11,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from exporter import ExporterSettings, create_stats_app
 from infra.settings import Settings
-from infra.study_app import App, Message, Receive, Send, StudyApp
+from infra.study_app import StudyApp
 from ingest import GatewaySettings, create_app
 
 API = "/api/"
 STATISTICS_PATHS = frozenset({"/api/telemetry/stats"})
 
 
-def create_origin(settings: Settings) -> App:
+def create_origin(settings: Settings) -> ASGIApp:
     """Gateway, statistics and study app as one ASGI application, each with its own settings.
 
     Raises `ValueError` for settings that contradict each other.
@@ -32,12 +34,12 @@ def create_origin(settings: Settings) -> App:
 class Origin:
     """Dispatches requests by path, and starts and stops gateway and statistics together."""
 
-    def __init__(self, gateway: App, statistics: App, study_app: StudyApp) -> None:
+    def __init__(self, gateway: ASGIApp, statistics: ASGIApp, study_app: StudyApp) -> None:
         self._gateway = gateway
         self._statistics = statistics
         self._study_app = study_app
 
-    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
             path = scope["path"]
             if path in STATISTICS_PATHS:
@@ -47,7 +49,7 @@ class Origin:
             return self._gateway(scope, receive, send)
         return self._live(scope, receive, send)
 
-    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The lifespan protocol towards the server; `_lifespan` is the same towards each application."""
         async with AsyncExitStack() as stack:
             await receive()
@@ -67,7 +69,7 @@ class StartupFailed(Exception):
 
 
 @asynccontextmanager
-async def _lifespan(app: App, scope: Message) -> AsyncIterator[None]:
+async def _lifespan(app: ASGIApp, scope: Scope) -> AsyncIterator[None]:
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
     running = asyncio.ensure_future(app(scope, to_app.get, from_app.put))

@@ -6,20 +6,15 @@ Only `/`, `/index.html` and `/assets/…` are theirs.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest.problems import Problem
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 BUILT: Final = Path(__file__).parent / "web"
 INDEX: Final = "/index.html"
@@ -44,7 +39,7 @@ def is_built(directory: Path = BUILT) -> bool:
 class StudyApp:
     """Serves the built files of a directory, and leaves what is not there to another application."""
 
-    def __init__(self, otherwise: App, directory: Path = BUILT) -> None:
+    def __init__(self, otherwise: ASGIApp, directory: Path = BUILT) -> None:
         self._otherwise = otherwise
         # The directory may be missing or rebuilt at any time; each request looks for itself.
         self._files = StaticFiles(directory=directory, check_dir=False)
@@ -54,7 +49,7 @@ class StudyApp:
         """Whether a path is the page's. One with dots or empty parts in it is not, so none leads out of `/assets/`."""
         return path in ("/", INDEX) or (path.startswith(ASSETS) and posixpath.normpath(path) == path)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._answer(scope)
         except Problem as problem:
@@ -67,7 +62,7 @@ class StudyApp:
         else:
             await answer(scope, receive, send)
 
-    async def _answer(self, scope: Message) -> Response | None:
+    async def _answer(self, scope: Scope) -> Response | None:
         """The file asked for, or None if there is none of that name."""
         if scope["method"] not in ("GET", "HEAD"):
             raise Problem("method-not-allowed", "Use GET here.", headers=((b"allow", b"GET, HEAD"),))
