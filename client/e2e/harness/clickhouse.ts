@@ -12,13 +12,11 @@ export interface Stored {
   metadata: string;
   /** Milliseconds since 1970. */
   occurred_ms: number;
-  /** Milliseconds since 1970. */
-  received_ms: number;
 }
 
 const COLUMNS =
   'event_id, user_id, session_id, category, action, label, value, metadata, ' +
-  'toUnixTimestamp64Milli(occurred_at) AS occurred_ms, toUnixTimestamp64Milli(received_at) AS received_ms';
+  'toUnixTimestamp64Milli(occurred_at) AS occurred_ms';
 
 /** What the pipeline has stored, read as analysts read it. */
 export class ClickHouse {

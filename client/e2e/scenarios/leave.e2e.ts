@@ -12,13 +12,6 @@ scenario('a tab that is closed sends what it has', async ({ visitor, relay }) =>
   expect(relay.sentTwice).toEqual([]);
 });
 
-scenario('a first visit of a moment is sent when its tab is closed', async ({ visitor }) => {
-  const page = await visitor.open();
-  await visitor.track(page, 3);
-  await page.close();
-  await visitor.stored();
-});
-
 scenario(
   'a full queue is sent within the budget of a closing tab, the rest at the next visit',
   async ({ visitor, relay }) => {

@@ -1,10 +1,10 @@
+import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { scenario } from '../harness/scenario.js';
 
-scenario('a full storage costs the oldest events and nothing else', async ({ visitor, relay }) => {
-  const page = await visitor.open();
-  const old = await visitor.track(page, 20);
-  await page.evaluate(() => {
+/** Leaves not a character of room in the page's storage. */
+const fill = (page: Page) =>
+  page.evaluate(() => {
     for (let size = 1 << 22; size >= 1; ) {
       try {
         localStorage.setItem(`filler${localStorage.length}`, 'x'.repeat(size));
@@ -13,6 +13,11 @@ scenario('a full storage costs the oldest events and nothing else', async ({ vis
       }
     }
   });
+
+scenario('a full storage costs the oldest events and nothing else', async ({ visitor, relay }) => {
+  const page = await visitor.open();
+  const old = await visitor.track(page, 20);
+  await fill(page);
   await visitor.track(page, 10);
   const dropped = await page.evaluate(() => window.telemetry.getState().dropped);
   expect(dropped).toBeGreaterThanOrEqual(10);
@@ -30,15 +35,7 @@ scenario('a full storage costs the oldest events and nothing else', async ({ vis
 
 scenario('a storage without any room keeps events in memory and sends them', async ({ visitor }) => {
   const page = await visitor.open();
-  await page.evaluate(() => {
-    for (let size = 1 << 22; size >= 1; ) {
-      try {
-        localStorage.setItem(`filler${localStorage.length}`, 'x'.repeat(size));
-      } catch {
-        size >>= 1;
-      }
-    }
-  });
+  await fill(page);
   await visitor.track(page, 10);
   expect(await page.evaluate(() => window.telemetry.getState().dropped)).toBe(0);
   await visitor.flush(page);

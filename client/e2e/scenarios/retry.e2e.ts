@@ -23,6 +23,7 @@ scenario('a gateway that dies loses nothing', async ({ visitor, relay }) => {
   await visitor.track(page, 20);
   await kill('ingest-0');
   await visitor.flush(page);
+  expect(relay.batches.map((batch) => batch.status)).toEqual([502]);
   await visitor.track(page, 20);
   await relay.until('it is sent again', () => relay.batches.some((batch) => batch.status === 202));
   await visitor.flush(page);
