@@ -1,6 +1,6 @@
 export type { Choice } from './consent.js';
 export type { History } from './history.js';
-export { engagementScore, SCORE_TARGETS, type ScoreTargets } from './score.js';
+export type { ScoreTargets } from './score.js';
 export type { Session } from './session.js';
 export { localStatistics } from './statistics.js';
 export { createTelemetry } from './telemetry.js';

@@ -1,7 +1,7 @@
 import { type Outcome, outcomeOf } from './outcome.js';
 
 /** Browsers refuse keepalive requests beyond 64 KiB in flight per page; the rest is the app's. */
-export const KEEPALIVE_BYTES = 60 * 1024;
+const KEEPALIVE_BYTES = 60 * 1024;
 /** Below, gzip and its header save nothing worth the work. */
 const GZIP_BYTES = 1024;
 const TIMEOUT_MS = 30_000;
