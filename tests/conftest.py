@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
-import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -97,10 +96,8 @@ async def make_topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[M
 @pytest.fixture
 def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
     """A database name of this test's own. It is not created; whatever it became is dropped at the end."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
-        client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+    with clickhouse.own_database() as name:
+        yield name
 
 
 @pytest.fixture

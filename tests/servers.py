@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import clickhouse_connect
 import docker  # type: ignore[import-untyped]
 from docker.errors import DockerException  # type: ignore[import-untyped]
 from pydantic import SecretStr
@@ -61,6 +63,14 @@ class ClickHouseAddress:
             "clickhouse_password": SecretStr(self.password),
             "clickhouse_database": database,
         }
+
+    @contextmanager
+    def own_database(self) -> Iterator[str]:
+        """A name that nobody else has. The database is not created; whatever it became is dropped at the end."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        yield name
+        with clickhouse_connect.get_client(**self.client_options) as client:
+            client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 def given_address(server: Server) -> str | None:

@@ -61,10 +61,8 @@ TOKEN = SecretStr("a token of the scrape")
 @pytest.fixture(scope="module")
 def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
     """One database for the module: these tests only look at it."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
-        client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+    with clickhouse.own_database() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,16 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import clickhouse_connect
 import pytest
 
 from exporter import ExporterSettings, create_stats_app
 from infra.clickhouse.migrate import migrate
-from processors.cache import UserCache
-from processors.dead_letters import DeadLetter
 from processors.dedup import Outcome
 from processors.envelopes import Message
-from processors.flush import Flusher
 from processors.settings import ProcessorSettings
-from processors.sink import Sink
 from schemas.envelope import EventRow, encode_events, headers, message_key
 from tests.exporter import Exporter, ManualClock, running_exporter
+from tests.integration.test_flush import Processor
 from tests.servers import ClickHouseAddress
 
 Case = dict[str, Any]
@@ -64,20 +60,18 @@ def put_through_the_processor(settings: ProcessorSettings, cases: Sequence[Case]
         [each for one in all_messages for each in one[len(one) // 2 :]],
     )
     for half in halves:
-        set_aside: list[DeadLetter] = []
-        with closing(Sink(settings)) as sink:
-            report = Flusher(settings, sink, set_aside.extend).flush(half, {0: UserCache()})
+        processor = Processor(settings)
+        with closing(processor.sink):
+            report = processor.flush(*half)
         assert report.outcomes == {Outcome.STORED: len(half)}
-        assert set_aside == []
+        assert processor.set_aside == []
 
 
 @pytest.fixture(scope="module")
 def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
     """One database for the module: these tests only look at it."""
-    name = f"test_{uuid4().hex[:12]}"
-    yield name
-    with clickhouse_connect.get_client(**clickhouse.client_options) as client:
-        client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+    with clickhouse.own_database() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
