@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest.problems import Problem
+from ingest.problems import Problem, response_to
 
 BUILT: Final = Path(__file__).parent / "web"
 INDEX: Final = "/index.html"
@@ -50,28 +50,19 @@ class StudyApp:
         return path in ("/", INDEX) or (path.startswith(ASSETS) and posixpath.normpath(path) == path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            answer = await self._answer(scope)
-        except Problem as problem:
-            headers, body = problem.answer()
-            await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-            return
-        if answer is None:
-            await self._otherwise(scope, receive, send)
-        else:
-            await answer(scope, receive, send)
+        answer = await self._answer(scope) or self._otherwise
+        await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope) -> Response | None:
-        """The file asked for, or None if there is none of that name."""
+        """The file asked for or what is wrong with asking; None if there is no file of that name."""
         if scope["method"] not in ("GET", "HEAD"):
-            raise Problem("method-not-allowed", "Use GET here.", headers=((b"allow", b"GET, HEAD"),))
+            return response_to(Problem("method-not-allowed", "Use GET here.", headers=((b"allow", b"GET, HEAD"),)))
         path = INDEX if scope["path"] == "/" else scope["path"]
         try:
             answer = await self._files.get_response(path[1:], scope)
         except HTTPException:
             if path == INDEX:
-                raise Problem("not-found", "The study app has not been built; `make client` builds it.") from None
+                return response_to(Problem("not-found", "The study app has not been built; `make client` builds it."))
             return None
         answer.headers.update(_PROTECTION)
         return answer

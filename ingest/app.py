@@ -25,7 +25,7 @@ from ingest.identity import Cookies
 from ingest.limits import TokenBuckets
 from ingest.metrics import GatewayMetrics
 from ingest.openapi import document
-from ingest.problems import Headers, Problem
+from ingest.problems import Headers, Problem, response_to
 from ingest.producer import Options, Producer
 from ingest.proxies import Peers
 from ingest.settings import GatewaySettings
@@ -223,16 +223,9 @@ def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetr
     return app
 
 
-def _response(problem: Problem) -> Response:
-    headers, body = problem.answer()
-    response = Response(body, status_code=problem.status)
-    response.raw_headers = headers
-    return response
-
-
 async def _answer_problem(_: Request, failure: Exception) -> Response:
     assert isinstance(failure, Problem)
-    return _response(failure)
+    return response_to(failure)
 
 
 async def _answer_invalid(_: Request, failure: Exception) -> Response:
@@ -240,19 +233,19 @@ async def _answer_invalid(_: Request, failure: Exception) -> Response:
     first = failure.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     kind = first["type"]
-    return _response(Problem("not-json" if kind == "json_invalid" else "wrong-shape", f"{first['msg']} - at {place}"))
+    return response_to(Problem("not-json" if kind == "json_invalid" else "wrong-shape", f"{first['msg']} - at {place}"))
 
 
 async def _answer_http(_: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     allow = (failure.headers or {}).get("allow") or (failure.headers or {}).get("Allow")
     if failure.status_code == 405 and allow:
-        return _response(Problem("method-not-allowed", f"Use {allow} here.", headers=((b"allow", allow.encode()),)))
+        return response_to(Problem("method-not-allowed", f"Use {allow} here.", headers=((b"allow", allow.encode()),)))
     if failure.status_code == 404:
-        return _response(Problem("not-found", "The gateway's routes are listed at /docs."))
-    return _response(Problem("wrong-shape", str(failure.detail)))
+        return response_to(Problem("not-found", "The gateway's routes are listed at /docs."))
+    return response_to(Problem("wrong-shape", str(failure.detail)))
 
 
 async def _answer_unexpected(_: Request, failure: Exception) -> Response:
     log.error("request failed", exc_info=failure)
-    return _response(Problem("internal", "The gateway failed on this request; try again later."))
+    return response_to(Problem("internal", "The gateway failed on this request; try again later."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+from starlette.responses import Response
 
 from schemas.events import Rejection
 
@@ -145,3 +146,11 @@ class Problem(Exception):
         if self.retry_after is not None:
             headers.append((b"retry-after", str(self.retry_after).encode()))
         return headers, body
+
+
+def response_to(problem: Problem) -> Response:
+    """The answer as Starlette's and FastAPI's routes give it."""
+    headers, body = problem.answer()
+    response = Response(body, status_code=problem.status)
+    response.raw_headers = headers
+    return response
