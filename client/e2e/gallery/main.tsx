@@ -3,7 +3,6 @@ import { type Locale, StatisticsPage } from '@convergio/telemetry-react';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { createStore } from 'zustand/vanilla';
-import { NOW } from './sample.js';
 import { answer, counted, STATES, type State } from './states.js';
 import '@convergio/telemetry-react/styles.css';
 import './gallery.css';
@@ -24,12 +23,7 @@ const page = document.querySelector('#page');
 if (page === null) throw new Error('the gallery has no place for the page');
 createRoot(page).render(
   <StrictMode>
-    <StatisticsPage
-      telemetry={telemetryIn(state)}
-      locale={locale}
-      fetch={() => answer(state)}
-      now={() => NOW}
-    />
+    <StatisticsPage telemetry={telemetryIn(state)} locale={locale} fetch={() => answer(state)} />
   </StrictMode>,
 );
 

@@ -1,7 +1,7 @@
 import type { Day, Statistics } from '@convergio/telemetry';
 
 /** When the gallery is. Its numbers never change, so neither do its screenshots. */
-export const NOW = new Date('2026-05-07T08:32:00Z');
+const NOW = new Date('2026-05-07T08:32:00Z');
 
 const MINUTES = [12, 0, 21.5, 64.8, 8, 0, 26.25];
 

@@ -89,7 +89,11 @@ describe('study time', () => {
 });
 
 test('days are the calendar’s, whatever the zone of the browser', () => {
+  vi.stubEnv('TZ', 'America/New_York');
+  // A moment that is the day before there; otherwise the zone would not matter.
+  expect(new Date('2026-05-04').getDate()).toBe(3);
   expect(formatOf('it').day('2026-05-04')).toBe('lunedì 4 maggio');
   expect(formatOf('it').weekday('2026-05-04')).toBe('lun');
   expect(formatOf('it').time('2026-05-04T22:05:00Z', 'Europe/Rome')).toBe('00:05');
+  vi.unstubAllEnvs();
 });
