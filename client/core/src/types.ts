@@ -71,7 +71,7 @@ export interface TelemetryData {
   /** What somebody chose, and when. */
   choice: Choice;
   session: Session | null;
-  /** What happened in this browser in the last days; `statistics` reads it. */
+  /** What happened in this browser in the last days; `localStatistics` reads it. */
   history: History;
 }
 

@@ -26,8 +26,6 @@ export interface StatisticsPageProps {
   refreshMs?: number;
   /** What asks the server: the browser's own unless told. */
   fetch?: Fetch;
-  /** What time it is, for what this browser counts by itself: the browser's clock unless told. */
-  now?: () => Date;
 }
 
 /**
@@ -42,11 +40,11 @@ export function StatisticsPage({ telemetry, locale, ...reading }: StatisticsPage
   );
 }
 
-type PageProps = { telemetry: Telemetry } & Pick<StatisticsPageProps, 'refreshMs' | 'fetch' | 'now'>;
+type PageProps = { telemetry: Telemetry } & Pick<StatisticsPageProps, 'refreshMs' | 'fetch'>;
 
-function Page({ telemetry, refreshMs = 30_000, fetch, now }: PageProps) {
+function Page({ telemetry, refreshMs = 30_000, fetch }: PageProps) {
   const { text, locale } = useLanguage();
-  const { view, busy, retry, forget } = useStatistics(telemetry, { refreshMs, fetch, now });
+  const { view, busy, retry, forget } = useStatistics(telemetry, { refreshMs, fetch });
   const enabled = useTelemetry((state) => state.enabled, telemetry);
   const signal = useTelemetry((state) => state.browserSignal, telemetry);
   const mounted = useMounted();

@@ -25,7 +25,6 @@ export interface StatisticsReading {
 export interface ReadingOptions {
   refreshMs: number;
   fetch: Fetch | undefined;
-  now: (() => Date) | undefined;
 }
 
 /** The statistics to show: the server's where it answers, else this browser's. Nothing is read before mounting. */
@@ -57,12 +56,12 @@ export function useStatistics(telemetry: Telemetry, options: ReadingOptions): St
       return { kind: 'shown', statistics: answer.statistics, source: 'server' };
     }
     try {
-      const statistics = localStatistics(history, options.now?.() ?? new Date());
+      const statistics = localStatistics(history, new Date());
       return { kind: 'shown', statistics, source: answer.kind };
     } catch {
       return { kind: 'failed' };
     }
-  }, [answer, history, options.now]);
+  }, [answer, history]);
 
   const retry = useCallback(() => reader.current?.read(), []);
   const forget = useCallback(() => {

@@ -70,7 +70,7 @@ function Main({ page, children }: { page: PageName; children: React.ReactNode })
     window.scrollTo(0, 0);
   }, [page]);
   return (
-    <main ref={main} tabIndex={-1} className={`page page-${page}`}>
+    <main ref={main} tabIndex={-1} className="page">
       {children}
     </main>
   );

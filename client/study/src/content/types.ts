@@ -1,6 +1,6 @@
 import type { PageName } from '../routes.js';
 
-export type Locale = 'it' | 'en';
+export type { Locale } from '@convergio/telemetry-react';
 
 /** Whom one studies with; the slug is what an event says of it. */
 export const SLUGS = ['archimede', 'ipazia', 'galileo', 'montessori', 'dante'] as const;

@@ -67,12 +67,11 @@ const around = (angle: number, distance: number): Point => ({
 
 function Limb({ branch, angle }: { branch: Branch; angle: number }) {
   const middle = around(angle, 0.55);
-  const spread = 0.5;
   return (
     <g>
       <Line from={CENTRE} to={middle} />
       {branch.leaves.map((leaf, index) => {
-        const end = around(angle + (index - (branch.leaves.length - 1) / 2) * 2 * spread, 1);
+        const end = around(angle + index - (branch.leaves.length - 1) / 2, 1);
         return (
           <g key={leaf}>
             <Line from={middle} to={end} />

@@ -10,14 +10,14 @@ export function Quiz() {
   const [right, setRight] = useState(0);
   const asked = useRef<HTMLElement>(null);
   const question = content.questions[at];
-  const percent = Math.round((100 * right) / content.questions.length);
+  const percentOf = (count: number) => Math.round((100 * count) / content.questions.length);
 
   function answered(correctly: boolean) {
     const total = right + (correctly ? 1 : 0);
     setRight(total);
     goTo(at + 1);
     if (at + 1 === content.questions.length) {
-      track('education', 'quiz_complete', { label: 'maestri', value: Math.round((100 * total) / (at + 1)) });
+      track('education', 'quiz_complete', { label: 'maestri', value: percentOf(total) });
     }
   }
 
@@ -50,8 +50,8 @@ export function Quiz() {
         ) : (
           <>
             <div className="card" role="status">
-              <p className="result">{texts.quiz.result(percent)}</p>
-              <p>{texts.quiz.comment(percent)}</p>
+              <p className="result">{texts.quiz.result(percentOf(right))}</p>
+              <p>{texts.quiz.comment(percentOf(right))}</p>
             </div>
             <div className="actions">
               <button type="button" className="button primary" onClick={restart}>
