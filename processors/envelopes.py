@@ -5,8 +5,10 @@ Only the fields the fold needs are decoded; the bytes of a row go to ClickHouse 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,15 +28,19 @@ class Poison(Exception):
     """A message that can never be processed as it is; the message says why."""
 
 
-@dataclass(slots=True, frozen=True)
-class Message:
+class Message(NamedTuple):
     """One Kafka message as it came."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def events(self) -> int:
+        """About how many events it carries."""
+        return self.value.count(b"\n")
 
 
 class Row(msgspec.Struct, gc=False):

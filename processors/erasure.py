@@ -12,39 +12,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from processors.cache import UserCache
 from processors.envelopes import ErasureRequest
-from processors.fold import users_from
-from processors.sink import Sink, StoredErasure, StoredEvent
+from processors.readback import current_epoch
+from processors.sink import Sink, StoredErasure
 from processors.steps import Step, passed
 
 _EPOCHS_PER_DELETE = 1000
 
 
-def events_and_erasures(sink: Sink, user_ids: Iterable[str]) -> tuple[list[StoredEvent], list[StoredErasure]]:
-    """What is stored of some users. Raises `SinkUnavailable`.
-
-    Events are read before erasures: if another owner carries an erasure out in between, it is known, and the rows
-    that came after it are not. The other way round, messages from before it would be taken for later ones.
-    """
-    users = list(user_ids)
-    events = sink.stored_events(users)
-    return events, sink.erasures(users)
-
-
-def erase(sink: Sink, request: ErasureRequest, cache: UserCache, gap_ms: int) -> None:
+def erase(sink: Sink, request: ErasureRequest) -> None:
     """Carries the request out, but for the deletes. Raises `SinkUnavailable`.
 
     Everything before it in its partition must have been stored already.
     """
-    user_id, message = request.user_id, request.message
-    events, erasures = events_and_erasures(sink, [user_id])
+    epoch, erasures = current_epoch(sink, request.user_id)
     if not _is_marked(erasures, request):
-        ends = users_from({user_id}, message.partition, events, erasures, gap_ms)[user_id].epoch
         passed(Step.ERASURE_READ)
-        _end_epoch(sink, request, ends)
+        _end_epoch(sink, request, epoch)
     passed(Step.ERASURE_MARKED)
-    cache.forget(user_id)
 
 
 def sweep(sink: Sink) -> None:

@@ -1,117 +1,155 @@
-"""Steps 2 to 4 of a flush, without I/O: which lines are new, and which sessions must be written."""
+"""The fold of a block of envelopes, without I/O: which lines are new, and which sessions must be written.
+
+It has two halves. `admit` decides about each event by its id and finds the sessions that must be read back from their
+events; `finish` takes the new events into their sessions. Both need the users to be cached, with what is stored of the
+block's ids and sessions.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from processors.cache import UserCache
 from processors.dedup import Outcome, User
 from processors.envelopes import EventBatch, Row
-from processors.sink import StoredErasure, StoredEvent
+from processors.sessions import Session, Spans
+
+
+class SessionKey(NamedTuple):
+    """A session of a user, by the partition of their messages."""
+
+    partition: int
+    user_id: str
+    session_id: str
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What a block brings to one session: new events in order of arrival, and whether it was redelivered an old one."""
+
+    events: list[tuple[int, str, str]] = field(default_factory=list)
+    redelivered: bool = False
 
 
 @dataclass(slots=True)
 class Folded:
-    """What a block of envelopes comes to: event lines to insert, session rows to write, and the count of each
-    outcome."""
+    """What a block of envelopes comes to: event lines to insert, session rows to write, the count of each outcome."""
 
     lines: list[bytes] = field(default_factory=list)
     sessions: list[dict[str, Any]] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
 
 
-def fold(batches: Sequence[EventBatch], caches: Mapping[int, UserCache], gap_ms: int) -> Folded:
-    """Takes the batches, in the order of their offsets, into the cached users.
+class Fold:
+    """One block, in the order of its offsets.
 
     A function of the messages and of what is stored, never of a clock: two owners of a partition, or one before and
     after a crash, must come to the same rows.
-
-    Every session touched is written, also by a redelivered event: the crash that caused the redelivery may have
-    come between its event and its session.
     """
-    folded = Folded()
-    touched: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
-    for batch in batches:
-        _fold_batch(batch, caches[batch.message.partition], gap_ms, folded, touched)
-    for (partition, user_id), session_ids in touched.items():
-        user = caches[partition][user_id]
-        for session_id in session_ids:
-            session = user.sessions.get(session_id)
-            if session is not None:
-                folded.sessions.append(session.row(user_id, session_id, user.epoch))
-    return folded
 
+    def __init__(self, batches: Sequence[EventBatch], caches: Mapping[int, UserCache], gap_ms: int) -> None:
+        self._batches = batches
+        self._caches = caches
+        self._gap_ms = gap_ms
+        self._touched: dict[SessionKey, _Touched] = {}
+        self._new: defaultdict[str, list[str]] = defaultdict(list)
+        self._folded = Folded()
 
-def _fold_batch(
-    batch: EventBatch,
-    cache: UserCache,
-    gap_ms: int,
-    folded: Folded,
-    touched: defaultdict[tuple[int, str], set[str]],
-) -> None:
-    partition, offset, rows = batch.message.partition, batch.message.offset, batch.rows
-    stored: defaultdict[int, list[int]] = defaultdict(list)
-    sizes: dict[str, int] = {}
-    user_id = session_id = ""
-    for index, row in enumerate(rows):
-        if row.user_id != user_id:
-            user_id, session_id = row.user_id, ""
-            user = cache[user_id]
-            sizes.setdefault(user_id, len(user.ids))
-            indices, sessions = stored[user.epoch], touched[partition, user_id]
-        outcome = user.add(row, offset, gap_ms)
-        if outcome is Outcome.STORED:
-            indices.append(index)
+    def admit(self) -> list[SessionKey]:
+        """Decides about each event; returns the sessions to give to `restore` before `finish`.
+
+        Those are the ones that an event arrives late for, as far as their spans are not known, and those of
+        redelivered events: the crash that caused the redelivery may have come between the event and its session.
+        """
+        for batch in self._batches:
+            self._admit_batch(batch)
+        return [key for key, touched in self._touched.items() if self._needs_events(key, touched)]
+
+    def new_ids(self, user_id: str) -> list[str]:
+        """The ids of the user's events that are new in this block."""
+        return self._new.get(user_id, [])
+
+    def restore(self, key: SessionKey, stored: Session) -> None:
+        """Takes a session as it was read back from its stored events, without the new ones of this block.
+
+        A row that knows more events than are stored counts those of dropped days as well: its sums stand.
+        """
+        user = self._user(key)
+        # Another owner may have stored events that this cache has not seen.
+        user.complete = False
+        known = user.sessions.get(key.session_id)
+        if known is None or known.events <= stored.events:
+            user.sessions[key.session_id] = stored
         else:
+            known.spans = stored.spans
+
+    def finish(self, flush: int) -> Folded:
+        """Takes the new events into their sessions, as flush number `flush`; every session touched is written."""
+        for key, touched in self._touched.items():
+            user = self._user(key)
+            session = user.sessions.get(key.session_id)
+            if session is None:
+                session = user.sessions[key.session_id] = Session(Spans(self._gap_ms))
+            for at_ms, action, label in touched.events:
+                session.add(at_ms, action, label, self._gap_ms)
+            if session.events:
+                self._folded.sessions.append(session.row(key.user_id, key.session_id, user.epoch))
+        for partition, user_id in {(key.partition, key.user_id) for key in self._touched}:
+            self._caches[partition].used(user_id, flush)
+        return self._folded
+
+    def _user(self, key: SessionKey) -> User:
+        return self._caches[key.partition][key.user_id]
+
+    def _needs_events(self, key: SessionKey, touched: _Touched) -> bool:
+        if touched.redelivered:
+            return True
+        session = self._user(key).sessions.get(key.session_id)
+        if session is None or session.spans is not None:
+            return False
+        latest = session.last_ms
+        for at_ms, _, _ in touched.events:
+            if at_ms < latest:
+                return True
+            latest = at_ms
+        return False
+
+    def _admit_batch(self, batch: EventBatch) -> None:
+        cache, partition, offset = self._caches[batch.message.partition], batch.message.partition, batch.message.offset
+        rows, outcomes = batch.rows, self._folded.outcomes
+        stored: defaultdict[int, list[int]] = defaultdict(list)
+        user_id = session_id = ""
+        for index, row in enumerate(rows):
+            if row.user_id != user_id:
+                user_id, session_id = row.user_id, ""
+                user, new = cache[user_id], self._new[user_id]
+                indices = stored[user.epoch]
+            outcome = user.admit(row.event_id, offset)
             if outcome is Outcome.REDELIVERED and _repeats(rows, index, indices):
                 outcome = Outcome.DUPLICATE
-            folded.outcomes[outcome] += 1
-            if outcome is not Outcome.REDELIVERED:
+            if outcome is Outcome.DUPLICATE or outcome is Outcome.ERASED:
+                outcomes[outcome] += 1
                 continue
-        if row.session_id != session_id:
-            session_id = row.session_id
-            sessions.add(session_id)
-    for known, size in sizes.items():
-        cache.grew(known, len(cache[known].ids) - size)
-    for epoch, indices in stored.items():
-        if indices:
-            folded.outcomes[Outcome.STORED] += len(indices)
-            folded.lines.append(batch.stored_lines(None if len(indices) == len(rows) else indices, epoch))
+            if row.session_id != session_id:
+                session_id = row.session_id
+                touched = self._touched.setdefault(SessionKey(partition, user_id, session_id), _Touched())
+            if outcome is Outcome.STORED:
+                indices.append(index)
+                new.append(row.event_id)
+                touched.events.append((row.at_ms, row.action, row.label))
+            else:
+                outcomes[outcome] += 1
+                touched.redelivered = True
+        for epoch, indices in stored.items():
+            if indices:
+                outcomes[Outcome.STORED] += len(indices)
+                self._folded.lines.append(batch.stored_lines(None if len(indices) == len(rows) else indices, epoch))
 
 
-def _repeats(rows: Sequence[Row], index: int, stored: Sequence[int]) -> bool:
+def _repeats(rows: Sequence[Row], index: int, stored: Iterable[int]) -> bool:
     """Whether the row has the id of an earlier one of its own message, stored just now."""
     row = rows[index]
     return any(rows[place].event_id == row.event_id and rows[place].user_id == row.user_id for place in stored)
-
-
-def users_from(
-    user_ids: set[str],
-    partition: int,
-    events: Sequence[StoredEvent],
-    erasures: Sequence[StoredErasure],
-    gap_ms: int,
-) -> dict[str, User]:
-    """The users as ClickHouse knows them; `events` may hold other users, and copies of one event."""
-    users = {user_id: User() for user_id in user_ids}
-    for erasure in erasures:
-        user = users.get(erasure.user_id)
-        if user is not None:
-            user.epoch = max(user.epoch, erasure.epoch + 1)
-            if erasure.partition == partition:
-                user.erased_through = max(user.erased_through, erasure.offset)
-    for event in events:
-        # The note of an erasure goes after a month, what came after it stays.
-        user = users.get(event.user_id)
-        if user is not None:
-            user.epoch = max(user.epoch, event.epoch)
-    for event in events:
-        user = users.get(event.user_id)
-        if user is not None and event.epoch == user.epoch and event.event_id not in user.ids:
-            user.remember(
-                event.event_id, event.session_id, event.at_ms, event.action, event.label, event.offset, gap_ms
-            )
-    return users

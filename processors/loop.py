@@ -1,203 +1,295 @@
-"""The flush loop: takes messages, flushes them in threads, acknowledges them. It never drops one.
+"""The flush loop: takes messages, runs their plan in threads, moves the watermarks. It never drops a message.
 
-One flush is written while the next is prepared. When ClickHouse or Kafka does not take a flush, all that was prepared
-is forgotten and the same messages are flushed again, slower and slower, while the full inbox holds the consumer back;
-nothing is acknowledged meanwhile.
+A plan's steps run in order. The next block of events is prepared while the one before is written, also across
+flushes. Any failure is handled in one way: wait for what is still running, drop the caches of the partitions concerned,
+and run the remaining steps again from what is stored. While ClickHouse or Kafka is away that repeats with a growing
+delay; the full buffer holds the consumer back, and no watermark moves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
+from processors.buffer import Batch, MessageBuffer
 from processors.cache import UserCache
-from processors.dead_letters import SetAsideFailed, TooManyDeadLetters
-from processors.envelopes import Message
-from processors.flush import Flusher, FlushReport, NeedsCare, Prepared
+from processors.dead_letters import DeadLetter, DeadLetterLimit, SetAsideFailed, TooManyDeadLetters
+from processors.flush import Flusher, FlushReport, FoldFailed, Prepared
 from processors.health import Health
-from processors.inbox import Delivery, Inbox
 from processors.metrics import ProcessorMetrics
+from processors.plan import Erase, Plan, Store, plan
 from processors.settings import ProcessorSettings
 from processors.sink import RowsRefused, SinkUnavailable
 from processors.steps import Step, passed
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 5.0
+_FAILURES = (SinkUnavailable, SetAsideFailed, TooManyDeadLetters, RowsRefused, FoldFailed)
+
+
+@dataclass(slots=True)
+class _Flush:
+    """A batch under way. `begun` of the plan's steps are prepared or done; done ones leave the plan."""
+
+    batch: Batch
+    started: float
+    report: FlushReport
+    plan: Plan | None = None
+    begun: int = 0
+    finished: bool = False
+
+    @property
+    def caches(self) -> dict[int, UserCache]:
+        return {ownership.partition: ownership.cache for ownership in self.batch.ends}
+
+    def start_over(self) -> None:
+        """Forgets what was prepared, and what belongs to partitions that were revoked."""
+        self.begun = 0
+        revoked = [ownership for ownership in self.batch.ends if ownership.revoked]
+        for ownership in revoked:
+            del self.batch.ends[ownership]
+        if self.plan is not None:
+            self.plan.leave_out(ownership.partition for ownership in revoked)
+        for ownership in self.batch.ends:
+            ownership.cache.clear()
 
 
 class FlushLoop:
-    """Runs until `stop`. At any time at most one flush is prepared and at most one is written, in their order.
+    """Runs until `stop`.
 
-    `erased` is called when erasures were carried out.
+    `erased` is called when erasures were carried out. `set_aside` writes dead letters to Kafka, blocks until they are
+    acknowledged and raises `SetAsideFailed` if they are not. `clock` gives monotonic seconds. `executor` needs two
+    threads.
     """
 
     def __init__(
         self,
         settings: ProcessorSettings,
-        inbox: Inbox,
+        buffer: MessageBuffer,
         flusher: Flusher,
+        set_aside: Callable[[Sequence[DeadLetter]], None],
         health: Health,
         metrics: ProcessorMetrics,
         erased: Callable[[], None],
+        clock: Callable[[], float],
+        executor: Executor | None = None,
     ) -> None:
         self._settings = settings
-        self._inbox = inbox
+        self._buffer = buffer
         self._flusher = flusher
+        self._set_aside = set_aside
         self._health = health
         self._metrics = metrics
         self._erased = erased
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="flush")
+        self._clock = clock
+        self._executor = executor or ThreadPoolExecutor(max_workers=2, thread_name_prefix="flush")
+        self._limit = DeadLetterLimit(
+            settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_allowance
+        )
         self._stopping = asyncio.Event()
-        self._finished = asyncio.Event()
-        self._caches = asyncio.Lock()
-        self._forgotten = 0
-        self._writing: asyncio.Task[bool] | None = None
-        self.in_flight_since: float | None = None
+        self._ended = asyncio.Event()
+        self._flushes: list[_Flush] = []
+        self._written: Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    @property
+    def in_flight_since(self) -> float | None:
+        """When the oldest message that is being flushed came (monotonic seconds); `None` if there is none."""
+        return self._flushes[0].batch.arrived if self._flushes else None
 
     async def run(self) -> None:
-        """Flushes until stopped and the inbox is empty, or until stopped and a flush fails."""
+        """Flushes until stopped and the buffer is empty, or until stopped and a flush fails."""
         try:
-            while not (self._stopping.is_set() and self._inbox.oldest is None):
-                self._health.going()
-                deliveries = await self._take()
+            while not (self._stopping.is_set() and self._buffer.oldest is None and not self._flushes):
+                if not self._flushes:
+                    self._health.going()
+                batch = await self._next()
                 passed(Step.TAKEN)
-                if deliveries and not await self._flush(deliveries):
+                if batch is not None:
+                    self._flushes.append(_Flush(batch, self._clock(), FlushReport(len(batch.messages))))
+                if not await self._advance():
                     return
-            await self._written()
         finally:
-            self._finished.set()
+            self._ended.set()
 
     async def stop(self, grace_seconds: float) -> bool:
-        """Flushes what was read and ends the loop; says whether that was done within the grace."""
+        """Flushes what was read and ends the loop; returns whether that was done within the grace."""
         self._stopping.set()
-        self._inbox.close()
+        self._buffer.close()
         try:
             async with asyncio.timeout(grace_seconds):
-                await self._finished.wait()
+                await self._ended.wait()
         except TimeoutError:
             return False
-        self._threads.shutdown(wait=False)
+        self._executor.shutdown(wait=False)
         return True
 
-    async def _take(self) -> list[Delivery]:
-        """The next messages; an idle loop still beats."""
-        beat_seconds = self._settings.heartbeat_seconds / 4
-        while True:
-            take = asyncio.ensure_future(self._inbox.take())
-            done, _ = await asyncio.wait({take}, timeout=beat_seconds)
-            if done:
-                return take.result()
-            take.cancel()
-            if self._writing is None or self._writing.done():
-                self._health.going()
-
-    async def _flush(self, deliveries: list[Delivery]) -> bool:
-        """Prepares a flush and begins to write it; `False` if told to stop before that could be done."""
-        started = time.monotonic()
-        if self._cached_events() > self._settings.cache_events:
-            # Only what is stored may be forgotten.
-            if not await self._written():
-                return False
-            self._shrink()
-        forgotten, prepared = await self._prepare(deliveries)
-        if not await self._written():
-            return False
-        if prepared is None or forgotten != self._forgotten:
-            return await self._flush_carefully(deliveries, started)
-        self.in_flight_since = deliveries[0].arrived
-        self._writing = asyncio.create_task(self._write(prepared, deliveries, started))
-        return True
-
-    async def _prepare(self, deliveries: list[Delivery]) -> tuple[int, Prepared | None]:
-        """The prepared flush (`None` if it must be done with care), and how often all was forgotten before it."""
-        async with self._caches:
-            try:
-                return self._forgotten, await self._in_thread(self._flusher.prepare, deliveries)
-            except (NeedsCare, SinkUnavailable):
-                return self._forgotten, None
-
-    async def _written(self) -> bool:
-        """Waits until the flush before is stored; `False` if told to stop before it was."""
-        return self._writing is None or await self._writing
-
-    async def _write(self, prepared: Prepared, deliveries: list[Delivery], started: float) -> bool:
-        loop = asyncio.get_running_loop()
+    async def _next(self) -> Batch | None:
+        """The next messages; `None` when the write under way has ended first. An idle loop still beats."""
+        take = asyncio.ensure_future(self._buffer.take())
         try:
-            report = await loop.run_in_executor(self._threads, self._flusher.write, prepared)
-        except (SinkUnavailable, RowsRefused, SetAsideFailed, TooManyDeadLetters):
-            return await self._flush_carefully(deliveries, started)
-        self._acknowledge(deliveries, report, started)
-        return True
-
-    async def _flush_carefully(self, deliveries: list[Delivery], started: float) -> bool:
-        """Flushes from what is stored, as often as it takes; `False` if told to stop before that was done."""
-        self.in_flight_since = deliveries[0].arrived
-        retry_seconds = _FIRST_RETRY_SECONDS
-        async with self._caches:
             while True:
-                deliveries = [delivery for delivery in deliveries if not delivery.ownership.lost]
-                if not deliveries:
-                    self.in_flight_since = None
-                    return True
-                self._health.beat()
-                self._forget()
-                try:
-                    report = await self._in_thread(self._flusher.flush, deliveries)
-                except (SinkUnavailable, SetAsideFailed) as error:
-                    self._metrics.flush_failures.inc()
-                    self._health.waiting(f"a flush is tried again: {error}")
-                    log.warning(
-                        "flush failed",
-                        extra={"messages": len(deliveries), "retry_seconds": retry_seconds, "reason": str(error)},
-                    )
-                except TooManyDeadLetters as error:
-                    retry_seconds = _LAST_RETRY_SECONDS
-                    self._health.waiting(str(error))
-                    log.error("halted", extra={"messages": len(deliveries), "reason": str(error)})
-                else:
-                    self._acknowledge(deliveries, report, started)
+                waiting = {take} if self._writing is None else {take, self._writing}
+                done, _ = await asyncio.wait(
+                    waiting,
+                    timeout=self._settings.heartbeat_seconds / 4,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if take in done:
+                    return take.result()
+                if done:
+                    return None
+                if self._writing is None:
                     self._health.going()
-                    return True
-                if await self._told_to_stop(retry_seconds):
-                    return False
-                retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
+        finally:
+            take.cancel()
 
-    def _acknowledge(self, deliveries: list[Delivery], report: FlushReport, started: float) -> None:
-        for delivery in deliveries:
-            delivery.acknowledge()
+    async def _advance(self) -> bool:
+        """Brings every flush to where only its last write may be under way; `False` if told to stop before that.
+
+        After a failure it returns only when everything is written.
+        """
+        failures = 0
+        retry_seconds = _FIRST_RETRY_SECONDS
+        while True:
+            try:
+                if self._writing is not None and (self._writing.done() or self._stopping.is_set()):
+                    await self._settle()
+                for flush in list(self._flushes):
+                    await self._run(flush)
+                if failures:
+                    await self._settle()
+                return True
+            except _FAILURES as error:
+                failures += 1
+                await self._start_over()
+                if isinstance(error, RowsRefused | FoldFailed):
+                    continue
+                if isinstance(error, TooManyDeadLetters):
+                    retry_seconds = _LAST_RETRY_SECONDS
+                self._report_failure(error, retry_seconds)
+            if self._flushes and await self._told_to_stop(retry_seconds):
+                return False
+            retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
+
+    async def _run(self, flush: _Flush) -> None:
+        """Runs the steps that have not begun; the write of the last block goes on when it returns."""
+        if flush.plan is None:
+            flush.plan = await self._thread(plan, flush.batch.messages)
+        while flush.begun < len(flush.plan.steps):
+            step = flush.plan.steps[flush.begun]
+            if isinstance(step, Erase):
+                await self._settle()
+                await self._thread(self._flusher.erase, step, flush.caches)
+                flush.plan.steps.remove(step)
+                flush.report.erasures += 1
+            else:
+                prepared = await self._prepare(flush, step)
+                await self._settle()
+                flush.begun += 1
+                self._written = self._executor.submit(self._flusher.write, prepared)
+                self._writing = asyncio.create_task(self._write(flush, step, prepared, self._written))
+        if not flush.plan.steps:
+            await self._settle()
+            if not flush.finished:
+                await self._finish(flush)
+
+    async def _prepare(self, flush: _Flush, step: Store) -> Prepared:
+        written = self._written
+        try:
+            return await self._thread(
+                self._flusher.prepare,
+                step,
+                flush.caches,
+                len(self._buffer.ownerships),
+                lambda: None if written is None else written.result(),
+            )
+        except FoldFailed as error:
+            assert flush.plan is not None
+            flush.plan.refuse(step, str(error))
+            raise
+
+    async def _write(self, flush: _Flush, step: Store, prepared: Prepared, written: Future[None]) -> None:
+        assert flush.plan is not None
+        try:
+            await asyncio.wrap_future(written)
+        except RowsRefused as error:
+            flush.plan.refuse(step, str(error))
+            raise
+        flush.report.count(prepared)
+        flush.plan.steps.remove(step)
+        flush.begun -= 1
+        if not flush.plan.steps:
+            await self._finish(flush)
+
+    async def _settle(self) -> None:
+        """Waits until the block before is written, and raises if it could not be."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = self._written = None
+
+    async def _finish(self, flush: _Flush) -> None:
+        """Sets poison aside and moves the watermarks."""
+        assert flush.plan is not None
+        letters = flush.plan.letters
+        self._limit.check(flush.report.messages, len(letters))
+        if letters:
+            await self._thread(self._set_aside, letters)
+        self._limit.note(flush.report.messages, len(letters))
+        passed(Step.SET_ASIDE)
+        flush.report.dead_letters = letters
+        flush.finished = True
+        self._flushes.remove(flush)
+        for ownership, ends in flush.batch.ends.items():
+            ownership.store(ends)
         passed(Step.ACKNOWLEDGED)
-        self._metrics.flushed(report, time.monotonic() - started)
-        self._metrics.cached_events.set(self._cached_events())
-        for letter in report.dead_letters:
+        self._report(flush)
+
+    async def _start_over(self) -> None:
+        """After a failure: lets the write under way end, then forgets everything that is not stored."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+            self._writing = self._written = None
+        for flush in self._flushes:
+            flush.start_over()
+        self._flushes = [flush for flush in self._flushes if flush.batch.ends]
+
+    def _report(self, flush: _Flush) -> None:
+        self._health.going()
+        self._metrics.flushed(flush.report, self._clock() - flush.started)
+        self._metrics.cached_events.set(sum(owned.cache.weight for owned in self._buffer.ownerships.values()))
+        for letter in flush.report.dead_letters:
             message = letter.message
             log.error(
                 "dead letter",
                 extra={"partition": message.partition, "offset": message.offset, "reason": letter.kind},
             )
-        if report.erasures:
+        if flush.report.erasures:
             self._erased()
-        self.in_flight_since = None
 
-    async def _in_thread(
-        self, work: Callable[[list[Message], dict[int, UserCache]], T], deliveries: list[Delivery]
-    ) -> T:
-        caches = {delivery.message.partition: delivery.ownership.cache for delivery in deliveries}
-        messages = [delivery.message for delivery in deliveries]
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, messages, caches)
+    def _report_failure(self, error: Exception, retry_seconds: float) -> None:
+        messages = sum(len(flush.batch.messages) for flush in self._flushes)
+        if isinstance(error, TooManyDeadLetters):
+            self._health.waiting(str(error))
+            log.error("halted", extra={"messages": messages, "reason": str(error)})
+            return
+        self._metrics.flush_failures.inc()
+        self._health.waiting(f"a flush is tried again: {error}")
+        log.warning(
+            "flush failed", extra={"messages": messages, "retry_seconds": retry_seconds, "reason": str(error)}
+        )
 
-    def _forget(self) -> None:
-        """Empties every cache: what is remembered may not be stored. Whatever was prepared is void."""
-        self._forgotten += 1
-        for ownership in self._inbox.owned.values():
-            ownership.cache.clear()
+    async def _thread(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._executor.submit(work, *arguments, **options))
 
     async def _told_to_stop(self, within_seconds: float) -> bool:
         try:
@@ -206,11 +298,3 @@ class FlushLoop:
         except TimeoutError:
             return False
         return True
-
-    def _cached_events(self) -> int:
-        return sum(ownership.cache.events for ownership in self._inbox.owned.values())
-
-    def _shrink(self) -> None:
-        owned = self._inbox.owned.values()
-        for ownership in owned:
-            ownership.cache.shrink(self._settings.cache_events // len(owned))

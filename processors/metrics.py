@@ -30,6 +30,12 @@ class ProcessorMetrics:
         self._dead_letters = Counter(
             "convergio_processor_dead_letters_total", "Messages set aside as poison", registry=self.registry
         )
+        self._missing_offsets = Counter(
+            "convergio_processor_missing_offsets_total",
+            "Offsets passed over because the log itself holds no record there",
+            ["partition"],
+            registry=self.registry,
+        )
         self._erasures = Counter("convergio_processor_erasures_total", "Erasures carried out", registry=self.registry)
         self._cache = Counter(
             "convergio_processor_user_lookups_total",
@@ -52,7 +58,7 @@ class ProcessorMetrics:
         )
         self.cached_events = Gauge(
             "convergio_processor_cached_events",
-            "Events remembered by the cache of users",
+            "Event ids, sessions and spans remembered by the cache of users",
             registry=self.registry,
         )
         self.inbox_bytes = Gauge(
@@ -82,6 +88,10 @@ class ProcessorMetrics:
         self._cache.labels("cache").inc(report.users_cached)
         self._cache.labels("clickhouse").inc(report.users_loaded)
         self._flushes.observe(seconds)
+
+    def missing_offsets(self, partition: int, count: int) -> None:
+        """Counts offsets at which the log holds no record."""
+        self._missing_offsets.labels(str(partition)).inc(count)
 
     def show_lag(self, progress: Mapping[int, Progress]) -> None:
         """Shows the lag of the partitions that are ours, and of no others."""

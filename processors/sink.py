@@ -1,9 +1,10 @@
-"""ClickHouse as the processors see it: rows in, a user's rows out. It knows SQL and errors, and holds no rules."""
+"""ClickHouse as the processors see it: rows in, what a flush needs out. It knows SQL and errors, and holds no rules."""
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import clickhouse_connect
@@ -47,8 +48,10 @@ _INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": 1,
     "max_partitions_per_insert_block": 0,
 }
-_QUERY_SETTINGS = {**_AT_THE_END, "output_format_json_quote_64bit_integers": 0}
+_QUERY_SETTINGS = {**_AT_THE_END, "output_format_json_quote_64bit_integers": 0, "max_query_size": 64 << 20}
 _USERS_PER_QUERY = 2000
+_IDS_PER_QUERY = 20_000
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 # After each attempt there is a beat, and after connecting, which takes two short ones; what lies between two beats must
 # stay below `heartbeat_seconds`.
 _ANSWER_SECONDS = 30
@@ -57,6 +60,8 @@ _CONNECT_SECONDS = 5
 
 
 Row = TypeVar("Row")
+Ids = Mapping[str, Collection[str]]
+"""Ids of events or sessions by user."""
 
 
 class SinkUnavailable(Exception):
@@ -67,17 +72,53 @@ class RowsRefused(Exception):
     """ClickHouse cannot read the rows. Trying again is of no use."""
 
 
+class StoredSession(NamedTuple):
+    """One row of `sessions_data`; times are milliseconds since 1970, `counts` in the order of `ACTION_COLUMNS`."""
+
+    user_id: str
+    session_id: str
+    epoch: int
+    started_ms: int
+    last_ms: int
+    study_ms: int
+    events: int
+    counts: list[int]
+    maestros: dict[str, int]
+
+
+class SessionEvents(NamedTuple):
+    """The stored events of one session, summed up.
+
+    `spans` are the earliest and the latest event (milliseconds since 1970) of each span of one session gap, in any
+    order; `maestros` and `selections` belong together, and `other_selections` are those of further maestros.
+    """
+
+    user_id: str
+    session_id: str
+    epoch: int
+    events: int
+    counts: list[int]
+    maestros: list[str]
+    selections: list[int]
+    other_selections: int
+    spans: list[tuple[int, int]]
+
+
 class StoredEvent(NamedTuple):
-    """One row of `events_data`, as far as the fold needs it."""
+    """One row of `events_data`, as far as dedup needs it."""
+
+    user_id: str
+    event_id: str
+    epoch: int
+    partition: int
+    offset: int
+
+
+class StoredUser(NamedTuple):
+    """A user who has rows in `events_data`, and the newest epoch among them."""
 
     user_id: str
     epoch: int
-    event_id: str
-    session_id: str
-    action: str
-    label: str
-    at_ms: int
-    offset: int
 
 
 class StoredErasure(NamedTuple):
@@ -95,7 +136,10 @@ class _Answer(msgspec.Struct, Generic[Row]):
     data: list[Row]
 
 
+_decode_sessions = msgspec.json.Decoder(_Answer[StoredSession]).decode
+_decode_session_events = msgspec.json.Decoder(_Answer[SessionEvents]).decode
 _decode_events = msgspec.json.Decoder(_Answer[StoredEvent]).decode
+_decode_users = msgspec.json.Decoder(_Answer[StoredUser]).decode
 _decode_erasures = msgspec.json.Decoder(_Answer[StoredErasure]).decode
 _decode_texts = msgspec.json.Decoder(_Answer[list[str]]).decode
 _encoder = msgspec.json.Encoder()
@@ -120,12 +164,49 @@ class Sink:
         if client is not None:
             client.close()
 
-    def stored_events(self, user_ids: Iterable[str]) -> list[StoredEvent]:
-        """Every stored event of the users, by offset; an event may stand there twice."""
+    def stored_sessions(self, sessions: Ids) -> list[StoredSession]:
+        """The rows of some sessions, by user and session id; rows of others may be among them."""
         return [
-            event
+            row
+            for part in _parts(sessions)
+            for row in self._rows(
+                _decode_sessions, "stored_sessions", users=_quoted(part), sessions=_quoted(_second(part))
+            )
+        ]
+
+    def stored_events(self, events: Ids) -> list[StoredEvent]:
+        """Those of some events that are stored, by offset; an event may stand there twice, and others among them."""
+        return [
+            row
+            for part in _parts(events)
+            for row in self._rows(_decode_events, "stored_events", users=_quoted(part), events=_quoted(_second(part)))
+        ]
+
+    def stored_users(self, user_ids: Iterable[str]) -> list[StoredUser]:
+        """Those of some users who have any row in `events_data`."""
+        return [
+            row
             for users in _chunks(sorted(user_ids))
-            for event in self._rows(_decode_events, "stored_events", users=_quoted(users))
+            for row in self._rows(_decode_users, "stored_users", users=_quoted(users))
+        ]
+
+    def session_events(
+        self, sessions: Ids, without: Iterable[str], gap_ms: int, max_maestros: int
+    ) -> list[SessionEvents]:
+        """Some sessions as their stored events say, less the event ids `without`; others may be among them."""
+        left_out = _quoted(without) or f"'{_NO_ID}'"
+        return [
+            row
+            for part in _parts(sessions)
+            for row in self._rows(
+                _decode_session_events,
+                "session_events",
+                users=_quoted(part),
+                sessions=_quoted(_second(part)),
+                without=left_out,
+                gap=gap_ms,
+                max_maestros=max_maestros,
+            )
         ]
 
     def erasures(self, user_ids: Iterable[str]) -> list[StoredErasure]:
@@ -231,5 +312,23 @@ def _chunks(ids: list[str]) -> Iterable[list[str]]:
     return (ids[start : start + _USERS_PER_QUERY] for start in range(0, len(ids), _USERS_PER_QUERY))
 
 
-def _quoted(ids: list[str]) -> str:
-    return ",".join([f"'{user_id}'" for user_id in ids])
+def _parts(ids: Ids) -> Iterable[Ids]:
+    """Parts with a bounded number of users and of ids, so that no statement grows without bound."""
+    part: dict[str, Collection[str]] = {}
+    size = 0
+    for user_id in sorted(ids):
+        part[user_id] = ids[user_id]
+        size += len(ids[user_id])
+        if len(part) == _USERS_PER_QUERY or size >= _IDS_PER_QUERY:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
+
+
+def _second(ids: Ids) -> Iterable[str]:
+    return itertools.chain.from_iterable(ids.values())
+
+
+def _quoted(ids: Iterable[str]) -> str:
+    return ",".join([f"'{each}'" for each in ids])

@@ -1,7 +1,8 @@
-"""The Faust wiring: one agent that fills the inbox, one task that flushes it, one that watches both.
+"""The Faust wiring: one agent that fills the message buffer, one task that flushes it, one that watches both.
 
-Faust brings the consumer group, partitions, rebalances, commits and signals. State is not kept in its tables but
-read back from ClickHouse, so that recovery after a crash is an ordinary cache miss.
+Faust brings the agent, the consumer group, rebalances, signals and the lifecycle. Positions and commits are ours
+(`processors.transport`). State is not kept in Faust's tables but read back from ClickHouse, so that recovery after a
+crash is an ordinary cache miss.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.types import TP, EventT, StreamT
+from faust.types import TP, StreamT
 
 from processors.broker import broker_credentials, broker_urls
+from processors.buffer import MessageBuffer
 from processors.dead_letter_topic import DeadLetterTopic
-from processors.envelopes import Message
 from processors.flush import Flusher
 from processors.health import Health, HealthServer
 from processors.housekeeping import Housekeeping
-from processors.inbox import Inbox
 from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
 from processors.offsets import CommitWatch, OffsetReader
+from processors.ownership import FetchLost, Ownerships
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
+from processors.transport import AUTO_OFFSET_RESET, Consumer, Transport
 from schemas import logs
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
-        consumer_auto_offset_reset="earliest",
+        consumer_auto_offset_reset=AUTO_OFFSET_RESET,
         consumer_max_fetch_size=_MAX_MESSAGE_BYTES,
         # How large a dead letter may be is for the broker to say.
         producer_max_request_size=_NO_LIMIT,
@@ -71,9 +73,9 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         broker_request_timeout=max(_REQUEST_SECONDS, settings.session_timeout_seconds * 1.5),
         broker_heartbeat_interval=min(_KAFKA_HEARTBEAT_SECONDS, settings.session_timeout_seconds / 5),
         broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
-        # Faust's defaults starve a fast consumer; memory is bounded by the inbox, in bytes.
-        broker_max_poll_records=1000,
-        stream_buffer_maxsize=1024,
+        # Records of one poll. A stream holds few polls: memory is bounded by the message buffer, in bytes.
+        broker_max_poll_records=2000,
+        stream_buffer_maxsize=2,
         # At a rebalance and at the end what is unacknowledged is read again: by the next owner, or after `_stop`.
         stream_wait_empty=False,
         web_enabled=False,
@@ -112,16 +114,20 @@ class _Processor:
         self._server = HealthServer(
             self._health, self._metrics.registry, settings.processor_host, settings.processor_port
         )
-        self._inbox = Inbox(settings, time.monotonic)
+        self._ownerships = Ownerships()
+        app.transport = Transport(app, self._ownerships, self._passed_over)
+        self._buffer = MessageBuffer(settings, self._ownerships, time.monotonic)
         self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
         self._housekeeping = Housekeeping(settings, Sink(settings), _now)
         self._flush_loop = FlushLoop(
             settings,
-            self._inbox,
-            Flusher(settings, Sink(settings, self._health.beat), self._dead_letters.set_aside),
+            self._buffer,
+            Flusher(settings, Sink(settings, self._health.beat)),
+            self._dead_letters.set_aside,
             self._health,
             self._metrics,
             self._housekeeping.erased,
+            time.monotonic,
         )
         self._offsets = OffsetReader(settings)
         self._partitions: set[int] = set()
@@ -140,8 +146,15 @@ class _Processor:
 
     async def _receive(self, stream: StreamT[Any]) -> None:
         assert isinstance(stream, faust.Stream)
+        consumer = self._app.consumer
+        assert isinstance(consumer, Consumer)
         async for event in stream.noack().events():
-            await self._inbox.put(_message(event), event.ack)
+            fetch: Any = event.message.value
+            try:
+                await self._buffer.put(fetch)
+            except FetchLost as error:
+                log.warning("a fetch was lost on its way, it is fetched again", extra={"reason": str(error)})
+                await consumer.resend(fetch.ownership)
 
     async def _flush(self) -> None:
         self._dead_letters.attach()
@@ -155,8 +168,8 @@ class _Processor:
         """Keeps the gauges up to date, and notices commits that stand still."""
         while not self._app.should_stop:
             await self._app.sleep(_WATCH_SECONDS)
-            self._metrics.inbox_bytes.set(self._inbox.waiting_bytes)
-            since = self._flush_loop.in_flight_since or self._inbox.oldest
+            self._metrics.inbox_bytes.set(self._buffer.waiting_bytes)
+            since = self._flush_loop.in_flight_since or self._buffer.oldest
             self._metrics.oldest_unflushed.set(time.monotonic() - since if since is not None else 0.0)
             try:
                 async with asyncio.timeout(_WATCH_SECONDS * 5):
@@ -169,7 +182,7 @@ class _Processor:
             self._metrics.show_lag(progress)
             if self._health.waits:
                 self._commits.reset()
-            stalled = self._commits.stalled(progress, self._inbox.holds)
+            stalled = self._commits.stalled(progress, self._buffer.holds)
             if stalled:
                 log.error("commits stand still", extra={"reason": stalled})
             self._health.commits_stalled(stalled)
@@ -184,7 +197,13 @@ class _Processor:
         partitions = sorted(place.partition for place in revoked)
         log.info("partitions given away", extra={"partitions": partitions})
         self._partitions -= set(partitions)
-        self._inbox.disown(partitions)
+
+    def _passed_over(self, partition: int, first: int, count: int) -> None:
+        self._metrics.missing_offsets(partition, count)
+        log.error(
+            "the log holds no record at some offsets; they are passed over",
+            extra={"partition": partition, "first": first, "last": first + count - 1},
+        )
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
         if not await self._flush_loop.stop(_STOP_GRACE_SECONDS):
@@ -192,13 +211,6 @@ class _Processor:
         self._housekeeping.stop()
         await self._offsets.close()
         self._server.close()
-
-
-def _message(event: EventT[bytes]) -> Message:
-    source: Any = event.message
-    headers: dict[str, bytes] | list[tuple[str, bytes]] = source.headers or []
-    pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
-    return Message(source.partition, source.offset, source.key, source.value or b"", pairs)
 
 
 def _now() -> datetime:

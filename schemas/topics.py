@@ -5,6 +5,7 @@ Its key is `partition:offset` of the source, so a message dead-lettered again af
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 LARGEST_MESSAGE = 16 << 20
@@ -33,7 +34,7 @@ def dead_letter_key(source: Source) -> bytes:
 
 
 def dead_letter_headers(
-    source: Source, reason: str, key: bytes | None, original: list[tuple[str, bytes]]
+    source: Source, reason: str, key: bytes | None, original: Sequence[tuple[str, bytes]]
 ) -> list[tuple[str, bytes]]:
     """The original's headers, then the reason (cut at 1000 characters) and the source."""
     return [

@@ -8,14 +8,15 @@ from schemas.events import ACTION_COLUMNS
 
 
 def sql(name: str) -> str:
-    """The text of `name.sql`; `{counters}`, `{counter_sums}` and `{counter_zeros}` stand for the columns of
-    `ACTION_COLUMNS`."""
+    """The text of `name.sql`; `{counters}`, `{counter_sums}`, `{counter_counts}` and `{counter_zeros}` stand for the
+    columns of `ACTION_COLUMNS`."""
     columns = list(ACTION_COLUMNS.values())
     text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
     lists = {
         "{counters}": columns,
         "{counter_sums}": [f"sum({column})" for column in columns],
         "{counter_zeros}": ["0"] * len(columns),
+        "{counter_counts}": [f"countIf(action = '{action}') AS {column}" for action, column in ACTION_COLUMNS.items()],
     }
     for placeholder, items in lists.items():
         text = text.replace(placeholder, ", ".join(items))

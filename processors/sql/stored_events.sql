@@ -1,6 +1,6 @@
--- Everything stored of some users, for a cache that does not know them. Not FINAL: the reader looks at ids itself,
--- and of two copies of one event (two owners for a moment) the first message's stands.
-SELECT user_id, epoch, event_id, session_id, action, label, toUnixTimestamp64Milli(occurred_at), kafka_offset
+-- Which of some event ids are stored, for the given users and others that have the same ids. Not FINAL: of two copies of one
+-- event (two owners for a moment) the first message's stands.
+SELECT user_id, event_id, epoch, kafka_partition, kafka_offset
 FROM events_data
-WHERE user_id IN ({users})
+WHERE user_id IN ({users}) AND event_id IN ({events})
 ORDER BY kafka_offset

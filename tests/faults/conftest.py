@@ -20,7 +20,7 @@ from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from tests.faults.owners import Owner, StartSleeper, no_stops, stop_owners_at_steps
 from tests.faults.views import empty_every_table
-from tests.integration.test_flush import Processor
+from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
 SHORT_SEED = 20260504

@@ -22,7 +22,7 @@ from processors.settings import ProcessorSettings
 from tests.batches import Event, good_events, spoiled_events
 from tests.gateway import EVENTS, Message, create_topic, event, now, read_topic, rfc3339, until
 from tests.gateway_process import Process, gateway_process
-from tests.integration.test_flush import Processor
+from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
 EXAMPLES = 300

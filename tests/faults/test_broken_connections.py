@@ -19,7 +19,8 @@ from processors.settings import ProcessorSettings
 from processors.sink import SinkUnavailable, StoredEvent
 from tests.events import expected_sessions, message, sent
 from tests.faults.wire import Wire
-from tests.integration.test_flush import Processor, sessions
+from tests.in_process import Processor
+from tests.integration.test_flush import sessions
 from tests.servers import ClickHouseAddress
 
 EVENTS = 3000

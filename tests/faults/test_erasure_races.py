@@ -13,7 +13,8 @@ from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from tests.events import Sent, erasure, expected_sessions, message, sent
 from tests.faults.owners import IDLE, Ownership, StartSleeper
-from tests.integration.test_flush import Processor, count, lifetime, sessions
+from tests.in_process import Processor
+from tests.integration.test_flush import count, lifetime, sessions
 
 
 def of_one_user(minutes: tuple[float, ...] = (30, 29)) -> list[Sent]:

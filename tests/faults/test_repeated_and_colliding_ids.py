@@ -18,7 +18,7 @@ from processors.settings import ProcessorSettings
 from tests.faults.test_accepted_is_storable import consumed
 from tests.gateway import EVENTS, batch, create_topic, event, now, read_topic, rfc3339, until
 from tests.gateway_process import Process, gateway_process
-from tests.integration.test_flush import Processor
+from tests.in_process import Processor
 from tests.raw_http import connection, post
 from tests.servers import ClickHouseAddress
 

@@ -27,7 +27,8 @@ from schemas.events import Navigation
 from tests.faults.owners import IDLE, Owner, StartSleeper
 from tests.faults.promises import Promises
 from tests.faults.traffic import message
-from tests.integration.test_flush import Processor, count, lifetime
+from tests.in_process import Processor
+from tests.integration.test_flush import count, lifetime
 from tests.oracle.log import DAY_MS, Entry, LoggedEvent
 
 TIMING = Timing(skew_tolerance=timedelta(seconds=60), retention=timedelta(days=90))

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse.migrate import migrate
-from processors.cache import UserCache
-from processors.dead_letters import DeadLetter, TooManyDeadLetters
 from processors.dedup import Outcome
-from processors.envelopes import EventBatch, Message, decode
+from processors.envelopes import Message
 from processors.erasure import sweep
-from processors.flush import Flusher, FlushReport, NeedsCare
-from processors.fold import fold, users_from
 from processors.retention import close_days, last_closable_day
 from processors.settings import ProcessorSettings
-from processors.sink import RowsRefused, Sink
+from processors.sink import Sink, SinkUnavailable
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
+from tests.in_process import FlushFailed, Processor
 from tests.servers import ClickHouseAddress
-
-
-class Processor:
-    """A flusher with caches of its own, as a freshly started processor has; used as the flush loop uses it."""
-
-    def __init__(self, settings: ProcessorSettings) -> None:
-        self.sink = Sink(settings)
-        self.set_aside: list[DeadLetter] = []
-        self.flusher = Flusher(settings, self.sink, self.set_aside.extend)
-        self.caches: dict[int, UserCache] = {}
-
-    def flush(self, *messages: Message) -> FlushReport:
-        for each in messages:
-            self.caches.setdefault(each.partition, UserCache())
-        try:
-            return self.flusher.write(self.flusher.prepare(messages, self.caches))
-        except (NeedsCare, RowsRefused):
-            for cache in self.caches.values():
-                cache.clear()
-            return self.flusher.flush(messages, self.caches)
 
 
 @pytest.fixture
@@ -117,16 +95,20 @@ def test_repetitions_in_a_batch_a_flush_a_restart_and_under_another_session_are_
     assert sessions(client) == expected_sessions(events)
 
 
-def test_a_crash_between_events_and_sessions_is_mended_by_redelivery(
+class SinkThatDies(Sink):
+    """Stores events, and no session."""
+
+    def insert_sessions(self, rows: Sequence[dict[str, Any]]) -> None:
+        raise SinkUnavailable("it died")
+
+
+def test_a_crash_between_events_and_sessions_is_repaired_by_redelivery(
     processor: Processor, processor_settings: ProcessorSettings, client: Client
 ) -> None:
     events = study_session([20, 18, 10])
-    batch = decode(message(events, 4))
-    assert isinstance(batch, EventBatch)
-    cache = UserCache()
-    cache.put(events[0].user, users_from({events[0].user}, 0, [], [], 300_000)[events[0].user])
-    processor.sink.insert_events(b"".join(fold([batch], {0: cache}, 300_000).lines))
-    assert sessions(client) == {}
+    with pytest.raises(FlushFailed, match="it died"):
+        Processor(processor_settings, SinkThatDies(processor_settings)).flush(message(events, 4))
+    assert (count(client, "events"), sessions(client)) == (3, {})
     report = processor.flush(message(events, 4))
     assert report.outcomes == {Outcome.REDELIVERED: 3}
     assert sessions(client) == expected_sessions(events)
@@ -177,7 +159,7 @@ def test_poison_is_set_aside_with_its_reason_and_the_rest_is_stored(processor: P
 
 def test_too_much_poison_stops_the_flush_and_sets_nothing_aside(processor: Processor) -> None:
     poison = [Message(0, offset, None, b"?", []) for offset in range(30)]
-    with pytest.raises(TooManyDeadLetters, match="30 of the last 30 messages"):
+    with pytest.raises(FlushFailed, match="30 of the last 30 messages"):
         processor.flush(*poison)
     assert processor.set_aside == []
 
@@ -268,6 +250,6 @@ def test_users_are_read_from_the_cache_while_they_fit_and_from_the_tables_when_n
     events = study_session([30, 29, 28])
     assert processor.flush(message(events[:1], 1)).users_loaded == 1
     assert processor.flush(message(events[1:2], 2)).users_cached == 1
-    processor.caches[0].shrink(0)
+    processor.restart()
     assert processor.flush(message(events[2:], 3)).users_loaded == 1
     assert sessions(client) == expected_sessions(events)

@@ -20,7 +20,7 @@ from processors.envelopes import Message
 from processors.settings import ProcessorSettings
 from schemas.envelope import EventRow, encode_events, headers, message_key
 from tests.exporter import Exporter, ManualClock, running_exporter
-from tests.integration.test_flush import Processor
+from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
 Case = dict[str, Any]

@@ -1,0 +1,158 @@
+"""What a flush reads back from ClickHouse: what is stored of its own ids, sessions and users, and no more.
+
+The order of the reads keeps the cache true while another owner of the partition still writes:
+1. session rows, 2. events: a row is written after its events, so a row read first holds no event that is found to be
+new; 3. users, 4. erasures: an erasure carried out in between is known, and rows that came after it are not. The other
+way round, messages from before it would be taken for later ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+from processors.cache import UserCache
+from processors.dedup import User
+from processors.envelopes import EventBatch
+from processors.fold import Fold, SessionKey
+from processors.sessions import MAX_MAESTROS, Session, Spans
+from processors.sink import SessionEvents, Sink, StoredErasure, StoredSession, StoredUser
+from schemas.events import ACTION_COLUMNS
+from schemas.metrics import OTHER_MAESTROS
+
+_OTHER_PARTITION = -1
+"""For the id of an event that came through another partition: never the offset of a redelivered message."""
+
+
+class _Wanted:
+    """What is not cached of a block.
+
+    `places` gives the partitions of each user whose cache must be added to (one, unless partitions were added to the
+    topic), `unknown` the users that are not cached at all, `events` and `sessions` ids by user.
+    """
+
+    def __init__(self, batches: Iterable[EventBatch], caches: Mapping[int, UserCache]) -> None:
+        self.places: defaultdict[str, set[int]] = defaultdict(set)
+        self.unknown: set[tuple[int, str]] = set()
+        self.cached: set[tuple[int, str]] = set()
+        self.events: defaultdict[str, set[str]] = defaultdict(set)
+        self.sessions: defaultdict[str, set[str]] = defaultdict(set)
+        for batch in batches:
+            self._add(batch, batch.message.partition, caches[batch.message.partition])
+
+    def _add(self, batch: EventBatch, partition: int, cache: UserCache) -> None:
+        user_id = ""
+        for row in batch.rows:
+            if row.user_id != user_id:
+                user_id = row.user_id
+                user = cache.get(user_id)
+                (self.unknown if user is None else self.cached).add((partition, user_id))
+                complete = user is not None and user.complete
+                if not complete:
+                    self.places[user_id].add(partition)
+            if complete:
+                continue
+            if user is None or row.event_id not in user.ids:
+                self.events[user_id].add(row.event_id)
+            if user is None or row.session_id not in user.sessions:
+                self.sessions[user_id].add(row.session_id)
+
+
+def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, UserCache]) -> tuple[int, int]:
+    """Caches what a block needs to know; returns how many of its users were cached and how many were read.
+
+    Raises `SinkUnavailable`.
+    """
+    wanted = _Wanted(batches, caches)
+    rows = sink.stored_sessions(wanted.sessions) if wanted.sessions else []
+    events = sink.stored_events(wanted.events) if wanted.events else []
+    if wanted.unknown:
+        _put_users(sink, wanted.unknown, caches)
+    for event in events:
+        if event.event_id in wanted.events.get(event.user_id, ()):
+            for partition in wanted.places[event.user_id]:
+                user = caches[partition][event.user_id]
+                if event.epoch == user.epoch:
+                    offset = event.offset if event.partition == partition else _OTHER_PARTITION
+                    user.ids.setdefault(event.event_id, offset)
+                    user.complete = False
+    for row in rows:
+        if row.session_id in wanted.sessions.get(row.user_id, ()):
+            for partition in wanted.places[row.user_id]:
+                user = caches[partition][row.user_id]
+                if row.epoch == user.epoch:
+                    user.sessions[row.session_id] = _session(row)
+                    user.complete = False
+    return len(wanted.cached), len(wanted.unknown)
+
+
+def restore_sessions(
+    sink: Sink, fold: Fold, keys: Sequence[SessionKey], caches: Mapping[int, UserCache], gap_ms: int
+) -> None:
+    """Reads some sessions back from their events; everything of earlier flushes must be stored.
+
+    Raises `SinkUnavailable`.
+    """
+    by_user: defaultdict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        by_user[key.user_id].append(key.session_id)
+    without = [event_id for user_id in by_user for event_id in fold.new_ids(user_id)]
+    found = {
+        (events.user_id, events.session_id, events.epoch): events
+        for events in sink.session_events(by_user, without, gap_ms, MAX_MAESTROS)
+    }
+    for key in keys:
+        events = found.get((key.user_id, key.session_id, caches[key.partition][key.user_id].epoch))
+        fold.restore(key, Session(Spans(gap_ms)) if events is None else _from_events(events, gap_ms))
+
+
+def current_epoch(sink: Sink, user_id: str) -> tuple[int, list[StoredErasure]]:
+    """A user's epoch as ClickHouse knows it, and their erasures. Raises `SinkUnavailable`."""
+    stored = sink.stored_users([user_id])
+    erasures = sink.erasures([user_id])
+    return _epochs(stored, erasures).get(user_id, 0), erasures
+
+
+def _put_users(sink: Sink, places: Set[tuple[int, str]], caches: Mapping[int, UserCache]) -> None:
+    user_ids = {user_id for _, user_id in places}
+    stored = sink.stored_users(user_ids)
+    erasures = sink.erasures(user_ids)
+    epochs = _epochs(stored, erasures)
+    for partition, user_id in places:
+        caches[partition].put(user_id, User(complete=user_id not in epochs, epoch=epochs.get(user_id, 0)))
+    for erasure in erasures:
+        if (erasure.partition, erasure.user_id) in places:
+            user = caches[erasure.partition][erasure.user_id]
+            user.erased_through = max(user.erased_through, erasure.offset)
+
+
+def _epochs(stored: Iterable[StoredUser], erasures: Iterable[StoredErasure]) -> dict[str, int]:
+    # The note of an erasure goes after a month, what came after it stays.
+    epochs = {user.user_id: user.epoch for user in stored}
+    for erasure in erasures:
+        epochs[erasure.user_id] = max(epochs.get(erasure.user_id, 0), erasure.epoch + 1)
+    return epochs
+
+
+def _session(row: StoredSession) -> Session:
+    session = Session(None)
+    session.started_ms, session.last_ms, session.study_ms = row.started_ms, row.last_ms, row.study_ms
+    session.events, session.maestros = row.events, dict(row.maestros)
+    session.counts = _counts(row.counts)
+    return session
+
+
+def _from_events(events: SessionEvents, gap_ms: int) -> Session:
+    session = Session(Spans(gap_ms, events.spans))
+    assert session.spans is not None
+    session.started_ms, session.last_ms = session.spans.bounds
+    session.study_ms, session.events = session.spans.study_ms(), events.events
+    session.counts = _counts(events.counts)
+    session.maestros = dict(zip(events.maestros, events.selections, strict=True))
+    if events.other_selections:
+        session.maestros[OTHER_MAESTROS] = events.other_selections
+    return session
+
+
+def _counts(counts: Iterable[int]) -> dict[str, int]:
+    return {column: count for column, count in zip(ACTION_COLUMNS.values(), counts, strict=True) if count}

@@ -1,0 +1,20 @@
+-- Some sessions as their stored events say, without the events {without}. Of each span of {gap} ms the first and the
+-- last event are enough for study time.
+SELECT
+    user_id, session_id, epoch, sum(span_events), [{counter_sums}],
+    arraySlice(arraySort(arrayFilter(name -> name != 'other', mapKeys(by_name))), 1, {max_maestros}) AS names,
+    arrayMap(name -> by_name[name], names) AS selections,
+    arraySum(mapValues(sumMap(span_maestros) AS by_name)) - arraySum(selections),
+    groupArray((first, last))
+FROM
+(
+    SELECT
+        user_id, session_id, epoch, count() AS span_events,
+        toUnixTimestamp64Milli(min(occurred_at)) AS first, toUnixTimestamp64Milli(max(occurred_at)) AS last,
+        {counter_counts},
+        sumMapIf(map(toString(label), toUInt64(1)), action = 'maestro_selected') AS span_maestros
+    FROM events_data FINAL
+    WHERE user_id IN ({users}) AND session_id IN ({sessions}) AND event_id NOT IN ({without})
+    GROUP BY user_id, session_id, epoch, intDiv(toUnixTimestamp64Milli(occurred_at), {gap})
+)
+GROUP BY user_id, session_id, epoch

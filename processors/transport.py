@@ -1,0 +1,300 @@
+"""Faust's aiokafka transport with delivery that cannot skip a record.
+
+Faust keeps the agent, the consumer group, rebalances and the lifecycle. Ours are the positions: where a partition
+starts, which records are handed on, and which offset is committed (`processors.ownership` has the rules). Faust's own
+bookkeeping loses records of a partition without a commit: when the flow stops while a fetch is in hand, it drops the
+fetch and seeks only to committed offsets above 0. See docs/adr/0012-positions-and-commits-are-ours.md.
+
+One Faust message is one `Fetch`: the records of one partition that one poll brought.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import faust
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from processors.envelopes import Message
+from processors.ownership import Fetch, Ownership, Ownerships
+
+log = logging.getLogger(__name__)
+
+AUTO_OFFSET_RESET = "none"
+"""For Faust's `consumer_auto_offset_reset`: aiokafka never chooses a position by itself."""
+_RETRY_SECONDS = 0.5
+_CHECK_SECONDS = 1.0
+
+
+class Polled(NamedTuple):
+    """What one poll brought of one partition, and the consumer's next offset right after it."""
+
+    records: Sequence[ConsumerRecord[bytes, bytes]]
+    position: int
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Runs in a thread and event loop of its own; `call_thread` brings work there."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._fetching = asyncio.Lock()
+        self._seeks = 0
+
+    async def _fetch_records(  # type: ignore[override]  # only our own getmany reads it
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> dict[TP, Polled]:
+        async with self._fetching:
+            records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+            polled: dict[TP, Polled] = {}
+            for place in active_partitions:
+                position = _position(consumer, place)
+                if position is not None:
+                    polled[place] = Polled(records.get(place, ()), position)
+            return polled
+
+    async def fetch_from(self, place: TP, offset: int) -> Polled | None:
+        """Seeks and fetches with nothing in between; `None` if a seek or a rebalance came in between all the same.
+
+        Raises `KafkaError`.
+        """
+        consumer, partition = self._ensure_consumer(), _partition(place)
+        async with self._fetching:
+            await self.seek_to({place: offset})
+            before = self._seeks, consumer._subscription.subscription.assignment
+            records = await consumer._fetcher.fetched_records([partition], _CHECK_SECONDS, consumer._max_poll_records)
+            position = _position(consumer, place)
+            if position is None or before != (self._seeks, consumer._subscription.subscription.assignment):
+                return None
+            return Polled(records.get(partition, ()), position)
+
+    async def start_of(self, place: TP) -> int:
+        """The committed offset of the group, else the log's start. Raises `KafkaError`."""
+        consumer, partition = self._ensure_consumer(), _partition(place)
+        committed: int | None = await consumer.committed(partition)
+        if committed is not None:
+            return committed
+        return int((await consumer.beginning_offsets([partition]))[partition])
+
+    async def bounds_of(self, place: TP) -> tuple[int, int]:
+        """The log's first offset and its end. Raises `KafkaError`."""
+        consumer, partition = self._ensure_consumer(), _partition(place)
+        starts = await consumer.beginning_offsets([partition])
+        ends = await consumer.end_offsets([partition])
+        return starts[partition], ends[partition]
+
+    async def seek_to(self, offsets: Mapping[TP, int]) -> None:
+        """Moves the consumer's positions; partitions that were revoked meanwhile are left out."""
+        self._seeks += 1
+        for place, offset in offsets.items():
+            try:
+                self._ensure_consumer().seek(_partition(place), offset)
+            except IllegalStateError:
+                continue
+
+
+class Consumer(driver.Consumer):
+    """Hands on fetches without a gap and commits watermarks.
+
+    `ownerships` is shared with the message buffer and the flush loop, on the same event loop.
+    `passed_over(partition, first, count)` is called when the log itself holds no record at some offsets.
+    """
+
+    ownerships: Ownerships
+    passed_over: Callable[[int, int, int], None]
+    _thread: _ConsumerThread
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
+        """Polls once and hands on what follows without a gap; checks the position wherever it finds anything else."""
+        try:
+            await self._begin_ownerships()
+            polled, _ = await self._wait_next_records(timeout)
+        except OffsetOutOfRangeError as error:
+            for partition in error.args[0]:
+                async for message in self._out_of_range(TP(partition.topic, partition.partition)):
+                    yield message
+            return
+        except NoOffsetForPartitionError:
+            # aiokafka looked for a position of its own before ours was set.
+            return
+        except KafkaError as error:
+            log.error("fetch failed", extra={"reason": repr(error)})
+            await self.sleep(_RETRY_SECONDS)
+            return
+        for place, (records, position) in (polled or {}).items():
+            # What is not handed on because the flow has stopped shows as a wrong position at the next poll.
+            ownership = self.ownerships.get(place.partition)
+            if ownership is None or not self.flow_active or self.should_stop:
+                continue
+            admission = ownership.admit([_message(record) for record in records], position)
+            if admission.fetch is not None:
+                yield place, self._faust_message(place, admission.fetch)
+            if admission.check:
+                async for message in self._check(place, ownership):
+                    yield message
+
+    async def perform_seek(self) -> None:
+        """Called by Faust after a rebalance, before the flow resumes: every partition gets an explicit position."""
+        try:
+            await self._begin_ownerships()
+        except KafkaError as error:  # the next poll tries again
+            log.warning("positions cannot be set yet", extra={"reason": repr(error)})
+        for ownership in list(self.ownerships.values()):
+            await self.resend(ownership)
+
+    async def resend(self, ownership: Ownership) -> None:
+        """Goes back to what the message buffer has received; what was handed on since may be lost."""
+        for place in self.assignment():
+            if self.ownerships.get(place.partition) is ownership:
+                await self._seek(place, ownership.rewind())
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Ends the ownerships before Faust and our handlers hear of it."""
+        self.ownerships.revoke([place.partition for place in revoked])
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Every assignment begins new ownerships, also of partitions that stay with this processor."""
+        self.ownerships.revoke(list(self.ownerships))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Faust would stop polling this partition; its full queue holds the poll loop back, which is enough."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """See `on_buffer_full`."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        return iter(self.assignment())
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        watermarks = self.ownerships.committable()
+        return {place: watermarks[place.partition] for place in tps if place.partition in watermarks}
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        done = await super()._commit_offsets(offsets, start_new_transaction)
+        if done:
+            for place, offset in offsets.items():
+                self.ownerships.committed(place.partition, offset)
+        return done
+
+    async def _begin_ownerships(self) -> None:
+        """Gives a start to each partition that was assigned and has none yet. Raises `KafkaError`."""
+        for place in self.assignment():
+            if place.partition not in self.ownerships:
+                generation = self.app.consumer_generation_id
+                start = await self._thread.call_thread(self._thread.start_of, place)
+                if generation == self.app.consumer_generation_id and place in self.assignment():
+                    self.ownerships.begin(place.partition, start)
+                    await self._seek(place, start)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self._thread.call_thread(self._thread.seek_to, {partition: offset})
+
+    async def _check(self, place: TP, ownership: Ownership) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetches from the offset that comes next; passes over offsets at which the log holds no record."""
+        expected = ownership.handed_on
+        try:
+            polled = await self._thread.call_thread(self._thread.fetch_from, place, expected)
+        except KafkaError:  # the next poll shows it again
+            return
+        current = self.ownerships.get(place.partition)
+        if polled is None or current is not ownership or ownership.handed_on != expected or not self.flow_active:
+            return
+        admission = ownership.admit([_message(record) for record in polled.records], polled.position, verified=True)
+        if admission.missing:
+            self.passed_over(place.partition, expected, admission.missing)
+        if admission.fetch is not None:
+            yield place, self._faust_message(place, admission.fetch)
+
+    async def _out_of_range(self, place: TP) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """The log does not reach to the offset that comes next: its start has moved on, or it was made anew."""
+        ownership = self.ownerships.get(place.partition)
+        if ownership is None:
+            return
+        try:
+            start, end = await self._thread.call_thread(self._thread.bounds_of, place)
+        except KafkaError:  # the next poll shows it again
+            return
+        if self.ownerships.get(place.partition) is not ownership:
+            return
+        expected = ownership.handed_on
+        if expected < start:
+            self.passed_over(place.partition, expected, start - expected)
+            yield place, self._faust_message(place, ownership.pass_over(start))
+        elif expected > end:
+            log.error(
+                "the log ends before the next offset; it is read again from its start",
+                extra={"partition": place.partition, "offset": expected, "log_start": start, "log_end": end},
+            )
+            ownership = self.ownerships.begin(place.partition, start)
+        await self._seek(place, ownership.handed_on)
+
+    def _faust_message(self, place: TP, fetch: Fetch) -> ConsumerMessage:
+        # Without a read offset Faust neither drops a message nor notes a gap.
+        self._read_offset[place] = None
+        return ConsumerMessage(
+            place.topic,
+            place.partition,
+            fetch.ends - 1,
+            0.0,
+            0,
+            [],
+            None,
+            fetch,  # type: ignore[arg-type]
+            None,
+            0,
+            0,
+            place,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+
+class Transport(driver.Transport):
+    """Makes consumers that share `ownerships`."""
+
+    def __init__(
+        self, app: faust.App, ownerships: Ownerships, passed_over: Callable[[int, int, int], None], **options: Any
+    ) -> None:
+        super().__init__(app.conf.broker_consumer, app, **options)
+        self._ownerships = ownerships
+        self._passed_over = passed_over
+
+    def create_consumer(self, callback: Any, **options: Any) -> Consumer:
+        """The consumer of a worker."""
+        consumer = Consumer(self, callback=callback, loop=self.loop, **options)
+        consumer.ownerships, consumer.passed_over = self._ownerships, self._passed_over
+        return consumer
+
+
+def _position(consumer: AIOKafkaConsumer, place: TP) -> int | None:
+    subscription = consumer._subscription.subscription
+    if subscription is None or subscription.assignment is None:
+        return None
+    partition = _partition(place)
+    if partition not in subscription.assignment.tps:
+        return None
+    state = subscription.assignment.state_value(partition)
+    return int(state.position) if state.has_valid_position else None
+
+
+def _partition(place: TP) -> TopicPartition:
+    return TopicPartition(place.topic, place.partition)
+
+
+def _message(record: ConsumerRecord[bytes, bytes]) -> Message:
+    return Message(record.partition, record.offset, record.key, record.value or b"", list(record.headers))
