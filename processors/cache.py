@@ -12,8 +12,8 @@ _LARGE_SHARE = 8
 class UserCache:
     """One cache serves one ownership of one partition, and is dropped with it.
 
-    Its weight counts event ids, sessions and spans. Users of flushes that are not stored yet stay, or the next flush
-    would not know their events; beyond the limit the users that were used least recently go first.
+    Its weight counts users, event ids, sessions and spans. Users of flushes that are not stored yet stay, or the next
+    flush would not know their events; beyond the limit the users that were used least recently go first.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class UserCache:
         """
         large = limit // _LARGE_SHARE
         for user in reversed(self._users.values()):
-            if user.flush < stored:
+            if user.flush < stored - 1:  # looked at before
                 break
             if user.weight > large and user.flush <= stored:
                 user.ids.clear()
@@ -78,7 +78,7 @@ class UserCache:
             self.forget(user_id)
 
     def _weigh(self, user: User) -> None:
-        weight = len(user.ids) + sum(
+        weight = 1 + len(user.ids) + sum(
             1 if session.spans is None else 1 + len(session.spans) for session in user.sessions.values()
         )
         self.weight += weight - user.weight

@@ -58,7 +58,7 @@ class ProcessorMetrics:
         )
         self.cached_events = Gauge(
             "convergio_processor_cached_events",
-            "Event ids, sessions and spans remembered by the cache of users",
+            "Users, event ids, sessions and spans remembered by the cache of users",
             registry=self.registry,
         )
         self.inbox_bytes = Gauge(

@@ -46,19 +46,19 @@ class Ownership:
         """Decides what of a poll is handed on; `position` is the consumer's next offset right after it.
 
         Records that follow `handed_on` without a gap are handed on, earlier ones have been already. If anything else
-        was found, the answer asks for a check: a seek to `handed_on` and a fetch from there. Only what such a check
-        has brought (`verified`) may show that the log itself holds no record at some offsets, and pass over them.
+        was found, the answer asks for a check: a seek to `handed_on` and a fetch from there. Only such a check
+        (`verified`), which reads one piece of the log, may show that the log holds no record at some offsets.
         """
         begins = self.handed_on
         if messages and messages[0].offset < begins:
             messages = [message for message in messages if message.offset >= begins]
         if verified:
-            self.handed_on = max(begins, messages[0].offset if messages else position)
-        missing = self.handed_on - begins
-        following = _contiguous(messages, self.handed_on)
-        self.handed_on += len(following)
-        fetch = Fetch(self, begins, following, self.handed_on) if self.handed_on > begins else None
-        return Admission(fetch, missing, check=position != self.handed_on)
+            self.handed_on = max(begins, position, messages[-1].offset + 1 if messages else 0)
+        else:
+            messages = _contiguous(messages, begins)
+            self.handed_on += len(messages)
+        fetch = Fetch(self, begins, messages, self.handed_on) if self.handed_on > begins else None
+        return Admission(fetch, check=position != self.handed_on)
 
     def pass_over(self, log_start: int) -> Fetch:
         """Goes on at the log's start, which has moved beyond `handed_on`; returns a fetch of the missing offsets."""
@@ -112,12 +112,16 @@ class Fetch:
     messages: Sequence[Message]
     ends: int
 
+    @property
+    def missing(self) -> int:
+        """At how many of its offsets the log holds no record."""
+        return self.ends - self.begins - len(self.messages)
+
 
 class Admission(NamedTuple):
-    """What to hand on, how many offsets without a record were passed over, and whether to check the position."""
+    """What to hand on, and whether to check the position."""
 
     fetch: Fetch | None
-    missing: int
     check: bool
 
 

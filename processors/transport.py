@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 AUTO_OFFSET_RESET = "none"
 """For Faust's `consumer_auto_offset_reset`: aiokafka never chooses a position by itself."""
 _RETRY_SECONDS = 0.5
-_CHECK_SECONDS = 1.0
+_CHECK_SECONDS = 2.0
+_FETCH_WAIT_MS = 500
 
 
 class Polled(NamedTuple):
@@ -47,6 +48,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._fetching = asyncio.Lock()
         self._seeks = 0
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # One fetch at a time goes to a broker: a check must wait for the one that waits for records.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        return consumer
 
     async def _fetch_records(  # type: ignore[override]  # only our own getmany reads it
         self,
@@ -108,11 +115,11 @@ class Consumer(driver.Consumer):
     """Hands on fetches without a gap and commits watermarks.
 
     `ownerships` is shared with the message buffer and the flush loop, on the same event loop.
-    `passed_over(partition, first, count)` is called when the log itself holds no record at some offsets.
+    `passed_over(fetch)` is called when the log itself holds no record at some offsets of a fetch.
     """
 
     ownerships: Ownerships
-    passed_over: Callable[[int, int, int], None]
+    passed_over: Callable[[Fetch], None]
     _thread: _ConsumerThread
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -216,9 +223,9 @@ class Consumer(driver.Consumer):
         if polled is None or current is not ownership or ownership.handed_on != expected or not self.flow_active:
             return
         admission = ownership.admit([_message(record) for record in polled.records], polled.position, verified=True)
-        if admission.missing:
-            self.passed_over(place.partition, expected, admission.missing)
         if admission.fetch is not None:
+            if admission.fetch.missing:
+                self.passed_over(admission.fetch)
             yield place, self._faust_message(place, admission.fetch)
 
     async def _out_of_range(self, place: TP) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
@@ -234,8 +241,9 @@ class Consumer(driver.Consumer):
             return
         expected = ownership.handed_on
         if expected < start:
-            self.passed_over(place.partition, expected, start - expected)
-            yield place, self._faust_message(place, ownership.pass_over(start))
+            fetch = ownership.pass_over(start)
+            self.passed_over(fetch)
+            yield place, self._faust_message(place, fetch)
         elif expected > end:
             log.error(
                 "the log ends before the next offset; it is read again from its start",
@@ -268,7 +276,7 @@ class Transport(driver.Transport):
     """Makes consumers that share `ownerships`."""
 
     def __init__(
-        self, app: faust.App, ownerships: Ownerships, passed_over: Callable[[int, int, int], None], **options: Any
+        self, app: faust.App, ownerships: Ownerships, passed_over: Callable[[Fetch], None], **options: Any
     ) -> None:
         super().__init__(app.conf.broker_consumer, app, **options)
         self._ownerships = ownerships

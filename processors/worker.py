@@ -28,7 +28,7 @@ from processors.housekeeping import Housekeeping
 from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
 from processors.offsets import CommitWatch, OffsetReader
-from processors.ownership import FetchLost, Ownerships
+from processors.ownership import Fetch, FetchLost, Ownerships
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from processors.transport import AUTO_OFFSET_RESET, Consumer, Transport
@@ -198,11 +198,12 @@ class _Processor:
         log.info("partitions given away", extra={"partitions": partitions})
         self._partitions -= set(partitions)
 
-    def _passed_over(self, partition: int, first: int, count: int) -> None:
-        self._metrics.missing_offsets(partition, count)
+    def _passed_over(self, fetch: Fetch) -> None:
+        partition = fetch.ownership.partition
+        self._metrics.missing_offsets(partition, fetch.missing)
         log.error(
             "the log holds no record at some offsets; they are passed over",
-            extra={"partition": partition, "first": first, "last": first + count - 1},
+            extra={"partition": partition, "from": fetch.begins, "to": fetch.ends, "missing": fetch.missing},
         )
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:

@@ -103,11 +103,11 @@ class Processor:
         for message in messages:
             await buffer.put(self._fetch(message))
         running = asyncio.create_task(loop.run())
-        await asyncio.wait({ended, running}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        running.cancel()
-        return await ended
+        running.add_done_callback(lambda task: ended.done() or failed(f"the loop ended: {task!r}"))
+        try:
+            return await ended
+        finally:
+            running.cancel()
 
     def _fetch(self, message: Message) -> Fetch:
         ownership: Ownership | None = self.ownerships.get(message.partition)

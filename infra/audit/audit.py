@@ -98,6 +98,7 @@ def _compare(settings: Settings, held: Mapping[int, Span], sent: Sent, report: R
     for place in sent.undecodable:
         report.undecodable.add("{}:{}".format(*place))
     report.messages, report.sent = sent.messages, sent.rows
+    report.empty_offsets = sum(len(span) for span in held.values()) - sent.messages
     report.dead_letter_events, report.erasures = sent.dead_rows, sent.erasures
     report.unique = sent.unique
     report.duplicates = report.sent - report.unique

@@ -37,6 +37,8 @@ class Report:
     partitions: dict[int, Partition] = field(default_factory=dict)
     messages: int = 0
     """Messages in Kafka."""
+    empty_offsets: int = 0
+    """Offsets at which Kafka holds no message, as transactions and compaction leave them."""
     sent: int = 0
     """Acknowledged by the gateway and still in Kafka, repeats included."""
     unique: int = 0

@@ -53,6 +53,7 @@ def print_report(report: Report) -> None:
         ("erased", report.erased, f"by {number(report.erasures)} erasures"),
         ("expired", report.expired, "older than retention"),
         ("dead letters", report.dead_letters, f"messages, with {number(report.dead_letter_events)} readable events"),
+        ("empty offsets", report.empty_offsets, "at which Kafka holds no message; processors pass over them"),
         ("sessions", report.sessions, "recomputed from the events by SQL"),
         ("physical copies", report.copies, "hidden by the views until the next merge"),
         ("since it began", report.since, "stored from later messages"),

@@ -151,5 +151,5 @@ async def test_erased_means_gone_from_the_exporters_statistics_and_the_cache_and
     processor.flush(erasure(user, 2))
     assert not await reader.rows("stats_sessions", parameters) and not await reader.rows("stats_events", parameters)
     await reader.close()
-    assert processor.caches[0].missing([user]) == {user}
+    assert processor.caches[0].get(user) is None
     assert lifetime(client) == before

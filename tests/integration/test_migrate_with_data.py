@@ -15,14 +15,13 @@ import pytest
 
 from infra.clickhouse import migrate as migrating
 from infra.clickhouse.migrate import migrate
-from processors.cache import UserCache
 from processors.envelopes import Message
-from processors.flush import Flusher
 from processors.retention import GRACE_DAYS, close_days
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from schemas.sql import Migration, migrations
 from tests.events import erasure, message, sent
+from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
 ALL = migrations()
@@ -64,9 +63,9 @@ class Database:
     def process(self, messages: Sequence[Message], version: int, clock: datetime) -> None:
         """What a processor that has just been started makes of the messages."""
         sink = _SinkOfThatTime(self.settings, version)
-        flusher = Flusher(self.settings, sink, lambda _: pytest.fail("poison"))
         try:
-            flusher.flush(messages, {0: UserCache()})
+            report = Processor(self.settings, sink).flush(*messages)
+            assert report.dead_letters == []
             close_days(sink, clock, RETENTION_DAYS)
         finally:
             sink.close()

@@ -1,13 +1,6 @@
-from collections.abc import Sequence
-
 import pytest
 
-from processors.cache import UserCache
-from processors.dead_letters import DeadLetter, DeadLetterLimit, SetAsideFailed, TooManyDeadLetters
-from processors.envelopes import Message
-from processors.flush import Flusher
-from processors.settings import ProcessorSettings
-from processors.sink import Sink
+from processors.dead_letters import DeadLetterLimit, TooManyDeadLetters
 
 
 def limit() -> DeadLetterLimit:
@@ -50,21 +43,3 @@ def test_poison_that_trickles_in_above_the_share_stops_in_the_end() -> None:
     with pytest.raises(TooManyDeadLetters):
         for _ in range(20):
             admit(some, messages=2, dead=1)
-
-
-def test_poison_that_kafka_does_not_take_counts_once_however_often_it_is_tried() -> None:
-    settings = ProcessorSettings()
-    poison = [Message(0, 7, None, b"?", [])]
-    caches = {0: UserCache()}
-    kafka_is_away = True
-
-    def set_aside(letters: Sequence[DeadLetter]) -> None:
-        if kafka_is_away:
-            raise SetAsideFailed("Kafka is away")
-
-    flusher = Flusher(settings, Sink(settings), set_aside)
-    for _ in range(settings.dead_letter_allowance * 2):
-        with pytest.raises(SetAsideFailed):
-            flusher.flush(poison, caches)
-    kafka_is_away = False
-    assert len(flusher.flush(poison, caches).dead_letters) == 1
