@@ -103,7 +103,7 @@ class Processor:
         for message in messages:
             await buffer.put(self._fetch(message))
         running = asyncio.create_task(loop.run())
-        running.add_done_callback(lambda task: ended.done() or failed(f"the loop ended: {task!r}"))
+        running.add_done_callback(lambda task: failed(f"the loop ended: {task!r}"))
         try:
             return await ended
         finally:
