@@ -1,0 +1,18 @@
+-- Sessions as a processor writes them, from the stored events.
+INSERT INTO sessions_data
+    (user_id, session_id, epoch, started_at, last_event_at, study_ms, events, {counters}, maestros)
+SELECT
+    user_id,
+    session_id,
+    0,
+    min(occurred_at),
+    max(occurred_at),
+    arraySum(arrayFilter(
+        gap -> gap <= {gap_ms:UInt64},
+        arrayDifference(arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))))
+    )),
+    count(),
+    {counts},
+    CAST(sumMapIf(map(toString(label), 1), action = 'maestro_selected'), 'Map(LowCardinality(String), UInt32)')
+FROM events_data
+GROUP BY user_id, session_id
