@@ -16,6 +16,7 @@ ROW = re.compile(r"^\| `(convergio_\w+)` \| (\w+) \| (.+?) \|", re.MULTILINE)
 def shown() -> dict[str, tuple[str, frozenset[str]]]:
     processor = ProcessorMetrics()
     processor.show_lag({0: Progress(0, 0)})
+    processor.missing_offsets(0, 1)
     found = {}
     for registry in (GatewayMetrics().registry, processor.registry):
         for family in registry.collect():
