@@ -18,7 +18,8 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse.migrate import migrate
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
-from tests.faults.owners import Owner, StartSleeper, no_stops, stop_owners_at_steps
+from tests.faults.jobs import no_stops, stop_jobs_at_steps
+from tests.faults.owners import Owner, StartSleeper
 from tests.faults.views import empty_every_table
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
@@ -91,11 +92,11 @@ def start_sleeper(settings: ProcessorSettings, client: Client) -> Iterator[Start
     sink, owners = Sink(settings), list[Owner]()
 
     def start() -> Owner:
-        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC), lambda ownership, offset: None)
+        owner = Owner("sleeper", settings, sink, lambda: datetime.now(UTC))
         owners.append(owner)
         return owner
 
-    stop_owners_at_steps()
+    stop_jobs_at_steps()
     yield start
     for owner in owners:
         owner.end()

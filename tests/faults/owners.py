@@ -1,243 +1,267 @@
-"""Processors as threads that stop at every step and every statement until a scheduler lets them go on.
+"""Processors whose every step a scheduler decides: the real flush loop, buffer and delivery rules in one thread.
 
-Exactly one thread runs at any time, so a schedule is repeated by making the same choices again. All statements are
-run by the scheduler, on its one connection.
+The scheduler's thread runs the event loop of each processor (`PumpedLoop`); what the flush loop gives to its threads
+stops at every step and statement (`jobs`). All statements are run by the scheduler, on its one connection.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future
 from copy import deepcopy
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from processors import steps
-from processors.cache import UserCache
+from aiokafka.errors import KafkaError
+
+from processors.buffer import MessageBuffer
+from processors.dead_letters import DeadLetter
 from processors.envelopes import Message
 from processors.erasure import sweep
-from processors.flush import Flusher, NeedsCare, Prepared
+from processors.flush import Flusher
+from processors.health import Health
+from processors.loop import FlushLoop
+from processors.metrics import ProcessorMetrics
+from processors.ownership import Fetch, Ownership, Ownerships
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
-from processors.sink import RowsRefused, Sink, SinkUnavailable, StoredErasure, StoredEvent
-from processors.steps import Step
+from processors.sink import (
+    Ids,
+    RowsRefused,
+    SessionEvents,
+    Sink,
+    SinkUnavailable,
+    StoredErasure,
+    StoredEvent,
+    StoredSession,
+    StoredUser,
+)
+from tests.faults.jobs import Kind, Stop, Threads, running_job
+from tests.faults.pumped import PumpedLoop
+from tests.faults.traffic import REFUSED_LABEL
 
 T = TypeVar("T")
 
 IDLE = "idle"
+_THREADS_OF_A_FLUSH_LOOP = 2
 
 
-class Crashed(BaseException):
-    """The process died here."""
+class _Ownerships(Ownerships):
+    """Remembers also those that have ended."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[Ownership] = []
 
-@dataclass
-class Stop:
-    """Where an owner waits: at a named step, or before a statement that it wants done."""
-
-    name: str
-    statement: Callable[[], Any] | None = None
-    """None at a step of the work."""
-    writes: bool = False
-
-
-@dataclass(eq=False)
-class Ownership:
-    """A stretch of time in which an owner holds a partition. Offsets are indices of the partition's log."""
-
-    partition: int
-    position: int
-    cache: UserCache = field(default_factory=UserCache)
-    readable: int | None = None
-    """Set when the partition is given away: the end of what the owner had already read by then."""
-
-
-Acknowledge = Callable[[Ownership, int], None]
-"""Everything before the offset is stored."""
-Work = Callable[["Owner"], None]
+    def begin(self, partition: int, start: int) -> Ownership:
+        ownership = super().begin(partition, start)
+        self.begun.append(ownership)
+        return ownership
 
 
 class Owner:
-    """One processor from start to crash; idle until it is resumed with work."""
+    """One processor from start to crash.
+
+    Messages come to it through `deliver`, or through a consumer whose tasks were given to `run`.
+    """
 
     def __init__(
-        self,
-        name: str,
-        settings: ProcessorSettings,
-        sink: Sink,
-        clock: Callable[[], datetime],
-        acknowledge: Acknowledge,
+        self, name: str, settings: ProcessorSettings, sink: Sink, clock: Callable[[], datetime] | None = None
     ) -> None:
         self.name = name
-        self.stop: Stop | None = None
-        """Where it waits; None once it has ended."""
-        self.failure: BaseException | None = None
+        self.loop = PumpedLoop()
+        self.ownerships = _Ownerships()
+        self.buffer = MessageBuffer(settings, self.ownerships, self.loop.time)
+        self.set_aside: list[DeadLetter] = []
         self._settings = settings
-        self._sink = ScheduledSink(settings, sink, self._ask)
-        self._flusher = Flusher(settings, self._sink, lambda letters: None)
         self._clock = clock
-        self._acknowledge = acknowledge
-        self._go = threading.Semaphore(0)
-        self._stopped = threading.Semaphore(0)
-        self._answer: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=f"owner-{name}", daemon=True)
-        self._thread.start()
-        self._stopped.acquire()
+        self._sink = ScheduledSink(settings, sink)
+        self._flushing = Threads(_THREADS_OF_A_FLUSH_LOOP)
+        self._housekeeping = Threads(1)
+        self._requests: list[Stop] = []
+        self._working: list[asyncio.Future[None] | Future[None]] = []
+        self._flush_loop = FlushLoop(
+            settings,
+            self.buffer,
+            Flusher(settings, self._sink),
+            self._set_aside,
+            Health(self.loop.time, settings.heartbeat_seconds),
+            ProcessorMetrics(),
+            lambda: None,
+            self.loop.time,
+            self._flushing,
+        )
+        self.run(self._flush_loop.run())
 
-    def resume(self, answer: Any = None, error: BaseException | None = None) -> None:
-        """Lets it go on to its next stop: with the answer to its statement, or an error raised where it stands."""
-        self._answer, self._error = answer, error
-        self._go.release()
-        self._stopped.acquire()
-        if self.stop is None:
-            self._thread.join()
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts a task on its event loop; an error that ends it is raised by `raise_failure`."""
+        self._working.append(self.loop.create_task(work))
+
+    def start(self, work: Callable[[Owner], None]) -> None:
+        """Starts housekeeping, in a thread of its own."""
+        self._working.append(self._housekeeping.submit(work, self))
+
+    def deliver(self, *messages: Message, start: int | None = None) -> None:
+        """Puts messages of one partition into the buffer; ones before which nothing was received begin an ownership."""
+        partition, first = messages[0].partition, messages[0].offset
+        ownership = self.ownerships.get(partition) or self.ownerships.begin(
+            partition, first if start is None else start
+        )
+        fetch = Fetch(ownership, ownership.received, messages, messages[-1].offset + 1)
+        self.run(self.buffer.put(fetch))
+
+    def ask(
+        self, name: str, statement: Callable[[], T], kind: Kind = Kind.STEP, ready: Callable[[], bool] = lambda: True
+    ) -> asyncio.Future[T]:
+        """A request to Kafka from the event loop, for the scheduler to carry out."""
+        answered: asyncio.Future[T] = self.loop.create_future()
+
+        def resume(answer: T, error: BaseException | None) -> None:
+            self._requests.remove(stop)
+            if error is not None:
+                answered.set_exception(error)
+            else:
+                answered.set_result(answer)
+
+        stop = Stop(name, resume, statement, kind, ready)
+        self._requests.append(stop)
+        return answered
+
+    @property
+    def jobs(self) -> list[Stop]:
+        """Where its threads wait, as far as they can go on."""
+        jobs = [*self._flushing.running, *self._housekeeping.running]
+        return [job.stop for job in jobs if job.stop is not None and job.stop.ready()]
+
+    @property
+    def stops(self) -> list[Stop]:
+        """Everything that can go on: threads, and requests to Kafka."""
+        return [*self.jobs, *(stop for stop in self._requests if stop.ready())]
+
+    @property
+    def busy(self) -> bool:
+        """Whether messages are buffered or flushed, or housekeeping is under way."""
+        running = self._flushing.running or self._housekeeping.running
+        return bool(running) or self._flush_loop.in_flight_since is not None or self.buffer.oldest is not None
+
+    @property
+    def keeps_house(self) -> bool:
+        """Whether housekeeping is under way."""
+        return bool(self._housekeeping.running)
 
     def run_until(self, name: str) -> None:
-        """Lets it go on, statements being done, to the named stop, or to where it is idle."""
-        while self.stop is not None and self.stop.name not in (name, IDLE):
-            statement = self.stop.statement
-            self.resume(None if statement is None else statement())
-        if self.failure is not None:
-            raise self.failure
-        assert self.stop is not None and self.stop.name == name, f"never came to {name}"
+        """Lets it go on, statements being done, until a thread comes to the named stop, or until it is `IDLE`."""
+        while True:
+            self.loop.run_ready()
+            self.raise_failure()
+            if self.jobs:
+                stop = self.jobs[0]
+                if stop.name == name:
+                    return
+                answer(stop)
+            elif self.busy:
+                self.loop.advance()
+            else:
+                assert name == IDLE, f"never came to {name}"
+                return
+
+    def raise_failure(self) -> None:
+        """Raises what ended some of its work, if anything did."""
+        for work in [work for work in self._working if work.done()]:
+            self._working.remove(work)
+            work.result()
 
     def end(self) -> None:
         """Lets it die where it is."""
-        while self.stop is not None:
-            self.resume(error=Crashed())
-
-    def _pause(self, stop: Stop) -> Any:
-        self.stop = stop
-        self._stopped.release()
-        self._go.acquire()
-        if self._error is not None:
-            raise self._error
-        return self._answer
-
-    def _ask(self, name: str, statement: Callable[[], T], writes: bool) -> T:
-        answer: T = self._pause(Stop(name, statement, writes))
-        return answer
-
-    def _run(self) -> None:
-        _running.owner = self
-        try:
-            while True:
-                work: Work = self._pause(Stop(IDLE))
-                work(self)
-        except Crashed:
-            pass
-        except BaseException as error:  # noqa: BLE001 - shown by the scheduler
-            self.failure = error
-        self.stop = None
-        self._stopped.release()
-
-    def at(self, step: Step) -> None:
-        """The hook: the work has come to a step."""
-        self._pause(Stop(step.value))
+        self._flushing.end()
+        self._housekeeping.end()
+        self.loop.end()
 
     def close_days(self) -> None:
         """Closes the days that can be closed, and deletes what is erased; what fails is left for the next time."""
+        assert self._clock is not None
         try:
             close_days(self._sink, self._clock(), self._settings.retention_days)
             sweep(self._sink)
         except SinkUnavailable:
             return
 
-    def flush(self, ownership: Ownership, blocks: Sequence[Sequence[Message]]) -> None:
-        """Flushes blocks of messages as the flush loop does: each is prepared before the one before it is written."""
-        caches = {ownership.partition: ownership.cache}
-        prepared: list[Prepared | None] = []
-        for block in blocks:
-            try:
-                prepared.append(self._flusher.prepare(block, caches))
-            except (NeedsCare, SinkUnavailable):
-                prepared.append(None)
-                break
-        careful = False
-        for block, ready in zip(blocks, prepared, strict=False):
-            if ready is not None and not careful:
-                try:
-                    self._flusher.write(ready)
-                except (SinkUnavailable, RowsRefused):
-                    careful = True
-            else:
-                careful = True
-            if careful:
-                self._flush_carefully(block, caches)
-            self._acknowledge(ownership, block[-1].offset + 1)
+    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        running_job().pause("set_aside", lambda: self.set_aside.extend(letters), Kind.SET_ASIDE)
 
-    def _flush_carefully(self, block: Sequence[Message], caches: dict[int, UserCache]) -> None:
-        while True:
-            for cache in caches.values():
-                cache.clear()
-            try:
-                self._flusher.flush(block, caches)
-            except SinkUnavailable:
-                continue
-            return
+
+def answer(stop: Stop) -> None:
+    """Does the statement of a stop and lets its work go on."""
+    try:
+        answer = stop.statement()
+    except (RowsRefused, KafkaError) as error:
+        stop.resume(None, error)
+    else:
+        stop.resume(answer, None)
 
 
 class ScheduledSink(Sink):
-    """Asks before each statement; the scheduler runs it, now, later or never."""
+    """Stops before each statement; the scheduler runs it, now, later or never."""
 
-    def __init__(
-        self, settings: ProcessorSettings, real: Sink, ask: Callable[[str, Callable[[], Any], bool], Any]
-    ) -> None:
+    def __init__(self, settings: ProcessorSettings, real: Sink) -> None:
         super().__init__(settings)
         self._real = real
-        self._ask = ask
 
-    def stored_events(self, user_ids: Iterable[str]) -> list[StoredEvent]:
+    def stored_sessions(self, sessions: Ids) -> list[StoredSession]:
+        wanted = _sorted(sessions)
+        return self._read("stored_sessions", lambda: self._real.stored_sessions(wanted))
+
+    def stored_events(self, events: Ids) -> list[StoredEvent]:
+        wanted = _sorted(events)
+        return self._read("stored_events", lambda: self._real.stored_events(wanted))
+
+    def stored_users(self, user_ids: Iterable[str]) -> list[StoredUser]:
         users = sorted(user_ids)
-        found: list[StoredEvent] = self._ask("stored_events", lambda: self._real.stored_events(users), False)
-        return found
+        return self._read("stored_users", lambda: self._real.stored_users(users))
+
+    def session_events(
+        self, sessions: Ids, without: Iterable[str], gap_ms: int, max_maestros: int
+    ) -> list[SessionEvents]:
+        wanted, left_out = _sorted(sessions), sorted(without)
+        return self._read("session_events", lambda: self._real.session_events(wanted, left_out, gap_ms, max_maestros))
 
     def erasures(self, user_ids: Iterable[str]) -> list[StoredErasure]:
         users = sorted(user_ids)
-        found: list[StoredErasure] = self._ask("erasures", lambda: self._real.erasures(users), False)
-        return found
+        return self._read("erasures", lambda: self._real.erasures(users))
 
     def insert_events(self, lines: bytes) -> None:
-        self._ask("insert_events", lambda: self._real.insert_events(lines), True)
+        def insert() -> None:
+            if REFUSED_LABEL.encode() in lines:
+                raise RowsRefused("the scheduler refuses a row")
+            self._real.insert_events(lines)
+
+        self._write("insert_events", insert)
 
     def insert_sessions(self, rows: Sequence[dict[str, Any]]) -> None:
         kept = deepcopy(rows)
-        self._ask("insert_sessions", lambda: self._real.insert_sessions(kept), True)
+        self._write("insert_sessions", lambda: self._real.insert_sessions(kept))
 
     def command(self, name: str, **values: str | int) -> None:
-        self._ask(name, lambda: self._real.command(name, **values), True)
+        self._write(name, lambda: self._real.command(name, **values))
 
     def texts(self, name: str, **values: str | int) -> list[list[str]]:
-        found: list[list[str]] = self._ask(name, lambda: self._real.texts(name, **values), False)
-        return found
+        return self._read(name, lambda: self._real.texts(name, **values))
 
     def drop_partition(self, partition: str) -> None:
-        self._ask(f"drop {partition}", lambda: self._real.drop_partition(partition), True)
+        self._write(f"drop {partition}", lambda: self._real.drop_partition(partition))
+
+    def _read(self, name: str, statement: Callable[[], T]) -> T:
+        found: T = running_job().pause(name, statement, Kind.READ)
+        return found
+
+    def _write(self, name: str, statement: Callable[[], None]) -> None:
+        running_job().pause(name, statement, Kind.WRITE)
 
 
 StartSleeper = Callable[[], Owner]
 """Starts an owner that a test leads from stop to stop."""
 
 
-class _Running(threading.local):
-    owner: Owner | None = None
-
-
-_running = _Running()
-
-
-def stop_owners_at_steps() -> None:
-    """Sets the hook of `processors.steps`; steps in other threads than an owner's pass."""
-
-    def at(step: Step) -> None:
-        if _running.owner is not None:
-            _running.owner.at(step)
-
-    steps.hook = at
-
-
-def no_stops() -> None:
-    """Takes the hook away."""
-    steps.hook = steps.nobody
+def _sorted(ids: Ids) -> dict[str, list[str]]:
+    return {user_id: sorted(ids[user_id]) for user_id in sorted(ids)}

@@ -12,7 +12,7 @@ from processors.erasure import sweep
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from tests.events import Sent, erasure, expected_sessions, message, sent
-from tests.faults.owners import IDLE, Ownership, StartSleeper
+from tests.faults.owners import IDLE, StartSleeper
 from tests.in_process import Processor
 from tests.integration.test_flush import count, lifetime, sessions
 
@@ -23,7 +23,7 @@ def of_one_user(minutes: tuple[float, ...] = (30, 29)) -> list[Sent]:
 
 
 STOPS_OF_AN_ERASURE = [
-    "stored_events",
+    "stored_users",
     "erasures",
     "erasure-read",
     "last_closed_day",
@@ -44,7 +44,7 @@ def test_a_sleeper_in_an_erasure_takes_nothing_of_what_the_user_sent_after_it(
     after = [sent(user, each.event, each.session, each.minutes_ago) for each in after]
     processor.flush(message(gone, 1))
     sleeper = start_sleeper()
-    sleeper.resume(lambda owner: owner.flush(Ownership(0, 2), [[erasure(user, 2)]]))
+    sleeper.deliver(erasure(user, 2))
     sleeper.run_until(stop)
     processor.flush(erasure(user, 2), message(after, 3))
     expected = lifetime(client)
@@ -55,7 +55,10 @@ def test_a_sleeper_in_an_erasure_takes_nothing_of_what_the_user_sent_after_it(
     assert lifetime(client) == expected
 
 
-@pytest.mark.parametrize("stop", ["stored_events", "erasures", "users-read", "insert_events", "insert_sessions"])
+@pytest.mark.parametrize(
+    "stop",
+    ["stored_sessions", "stored_events", "stored_users", "erasures", "users-read", "insert_events", "insert_sessions"],
+)
 def test_a_sleeper_with_a_message_from_before_an_erasure_brings_nothing_back(
     processor: Processor, start_sleeper: StartSleeper, client: Client, stop: str
 ) -> None:
@@ -63,7 +66,7 @@ def test_a_sleeper_with_a_message_from_before_an_erasure_brings_nothing_back(
     user = gone[0].user
     after = sent(user, minutes_ago=2)
     sleeper = start_sleeper()
-    sleeper.resume(lambda owner: owner.flush(Ownership(0, 1), [[message(gone, 1)]]))
+    sleeper.deliver(message(gone, 1))
     sleeper.run_until(stop)
     processor.flush(message(gone, 1), erasure(user, 2), message([after], 3))
     expected = lifetime(client)
@@ -79,7 +82,7 @@ def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
     gone = of_one_user()
     user = gone[0].user
     sleeper = start_sleeper()
-    sleeper.resume(lambda owner: owner.flush(Ownership(0, 1), [[message(gone, 1)]]))
+    sleeper.deliver(message(gone, 1))
     sleeper.run_until("insert_events")
     processor.flush(message(gone, 1), erasure(user, 2))
     sweep(processor.sink)
@@ -97,13 +100,13 @@ def test_a_crash_anywhere_in_an_erasure_is_mended_by_redelivery(
     gone = of_one_user()
     user = gone[0].user
     after = sent(user, gone[0].event, gone[0].session, minutes_ago=2)
-    blocks = [[message(gone, 1), erasure(user, 2)], [message([after], 3)]]
+    messages = [message(gone, 1), erasure(user, 2), message([after], 3)]
     dying = start_sleeper()
-    dying.resume(lambda owner: owner.flush(Ownership(0, 1), blocks))
+    dying.deliver(*messages)
     dying.run_until(stop)
     dying.end()
     processor = Processor(settings)
-    processor.flush(*blocks[0], *blocks[1])
+    processor.flush(*messages)
     assert sessions(client) == expected_sessions([after])
     assert lifetime(client) == (2, 60_000, 3)
     sweep(processor.sink)
@@ -120,7 +123,7 @@ def test_a_day_that_is_closed_in_the_middle_of_an_erasure_counts_its_sessions_on
     processor.flush(message(recent, 1), message(old, 2), message([sent(minutes_ago=60 * 24 * 2)], 3))
     expected = lifetime(client)
     sleeper = start_sleeper()
-    sleeper.resume(lambda owner: owner.flush(Ownership(0, 4), [[erasure(user, 4)]]))
+    sleeper.deliver(erasure(user, 4))
     sleeper.run_until(stop)
     close_days(processor.sink, old[-1].at + timedelta(days=settings.retention_days + 3), settings.retention_days)
     assert lifetime(client) == expected

@@ -186,7 +186,7 @@ def test_two_who_close_the_same_days_count_them_once_wherever_one_of_them_dies_o
     promises = Promises(client, log, settings.retention_days)
     processor.flush(*(message(entry, 0, offset, midnight) for offset, entry in enumerate(log[0])))
     other = start_sleeper()
-    other.resume(Owner.close_days)
+    other.start(Owner.close_days)
     other.run_until(f"drop {moment_of(midnight - 1):%Y-%m-%d}" if stop == "drop" else stop)
     promises.expect_any_moment()
     if dies:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from processors.envelopes import Message
 from schemas.envelope import Erasure, EventRow, encode_erasure, encode_events, headers, message_key
 from tests.oracle.log import DAY_MS, Entry, LoggedErasure, LoggedEvent
 
+REFUSED_LABEL = "refused"
+"""ClickHouse is made to refuse a block with an event of this label."""
 _CATEGORIES = {"page_view": "navigation", "quiz_complete": "education", "maestro_selected": "maestro"}
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_MS = 3_600_000
@@ -41,6 +44,14 @@ def message(entry: Entry, partition: int, offset: int, now_ms: int) -> Message:
     return Message(partition, offset, message_key(rows[0].user_id), encode_events(rows), headers("events"))
 
 
+class Record(NamedTuple):
+    """One offset of a log: the message (None: the log holds no record), what it counts for, and itself for people."""
+
+    message: Message | None
+    entry: Entry
+    told: str
+
+
 class Traffic:
     """Draws entries. A session lasts at most `session_ms`; what comes again is not near the end of retention."""
 
@@ -58,6 +69,21 @@ class Traffic:
         if self._sent.get(user) and self._draw.random() < 0.2:
             return LoggedErasure(user)
         return [self._event(user, now_ms) for _ in range(self._draw.randint(1, 3))]
+
+    def record(self, partition: int, offset: int, now_ms: int) -> Record:
+        """What stands at an offset: mostly an entry; now and then nothing, or a message to be dead-lettered."""
+        kind = self._draw.choices(["entry", "none", "poison", "refused"], [85, 7, 4, 4])[0]
+        if kind == "none":
+            return Record(None, [], "no record")
+        if kind == "poison":
+            return Record(Message(partition, offset, None, b"poison", headers("events")), [], "poison")
+        if kind == "refused":
+            user = self._draw.choice(self._users[partition])
+            session = self._draw.choice(self._sessions.get(user) or [(self._id(), now_ms)])[0]
+            refused = [LoggedEvent(user, self._id(), session, now_ms, "maestro_selected", REFUSED_LABEL)]
+            return Record(message(refused, partition, offset, now_ms), [], f"refused, {self.told(refused)}")
+        entry = self.entry(partition, now_ms)
+        return Record(message(entry, partition, offset, now_ms), entry, self.told(entry))
 
     def told(self, entry: Entry) -> str:
         """An entry for people: the first eight digits of its ids."""
