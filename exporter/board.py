@@ -19,7 +19,8 @@ class Board:
     """Keeps two readings fresh and the bytes of a scrape ready.
 
     The windows are read every `refresh_seconds`. Counting since the beginning reads every session, so at large
-    sizes it is done less often (`lifetime_share`); at small ones both are read at the same pace.
+    sizes it is done less often (`lifetime_share`), but always before its last result is stale; at small ones both
+    are read at the same pace.
     """
 
     def __init__(self, settings: ExporterSettings, clock: Clock) -> None:
@@ -36,6 +37,7 @@ class Board:
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,
+            stale=settings.stale_seconds,
         )
         self.lifetime = Refresher(
             "lifetime",
@@ -43,6 +45,7 @@ class Board:
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,
+            stale=settings.stale_seconds,
             share=settings.lifetime_share,
         )
 

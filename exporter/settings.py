@@ -27,10 +27,11 @@ class ExporterSettings(SharedSettings):
         0.1,
         gt=0,
         le=1,
-        description="Share of the time that counting since the beginning may take; it pauses in between.",
+        description="Share of the time that counting since the beginning should take; it pauses in between, as long"
+        " as stale_seconds allows.",
     )
     lifetime_timeout_seconds: float = Field(
-        120.0, gt=0, le=3600, description="Counting since the beginning is given up after this; it counts as failed."
+        20.0, gt=0, le=3600, description="Counting since the beginning is given up after this; it counts as failed."
     )
     max_maestros: int = Field(
         200, ge=1, le=10_000, description="Maestros with a series of their own; the others share `other`."
@@ -64,11 +65,19 @@ class ExporterSettings(SharedSettings):
         )
 
     @model_validator(mode="after")
-    def _pairs_are_whole(self) -> Self:
+    def _fit_together(self) -> Self:
         if (self.exporter_user is None) != (self.exporter_password is None):
             raise ValueError("exporter_user and exporter_password belong together: set both or neither")
         if (self.exporter_tls_cert is None) != (self.exporter_tls_key is None):
             raise ValueError("exporter_tls_cert and exporter_tls_key belong together: set both or neither")
         if self.stale_seconds <= self.refresh_seconds:
             raise ValueError("stale_seconds must be longer than refresh_seconds, or every scrape fails")
+        for name, timeout in (
+            ("refresh_timeout_seconds", self.refresh_timeout_seconds),
+            ("lifetime_timeout_seconds", self.lifetime_timeout_seconds),
+        ):
+            if timeout >= self.stale_seconds:
+                raise ValueError(
+                    f"{name} must be shorter than stale_seconds: what takes longer to read is stale on arrival"
+                )
         return self

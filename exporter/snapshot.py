@@ -16,6 +16,9 @@ Clock = Callable[[], float]
 
 T = TypeVar("T")
 
+FRESH_SHARE = 3 / 4
+"""Of the age at which a value is stale: by then the next reading, if it takes as long as the last, has arrived."""
+
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +80,8 @@ class Refresher(Generic[T]):
     """Reads one value again and again, one reading at a time; keeps the last good one through failures.
 
     It pauses `pause` seconds between readings, and longer if readings are so slow that they would take more than
-    `share` of the time. `changed` is awaited after every attempt, good or failed.
+    `share` of the time; never so long that a value would come near the age of `stale` seconds. `changed` is awaited
+    after every attempt, good or failed.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Refresher(Generic[T]):
         *,
         clock: Clock,
         pause: float,
+        stale: float,
         share: float = 1.0,
     ) -> None:
         self.name = name
@@ -99,6 +104,8 @@ class Refresher(Generic[T]):
         self._clock = clock
         self._pause = pause
         self._share = share
+        self._stale = stale
+        self._seconds_before = 0.0
         self._running: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
@@ -111,18 +118,21 @@ class Refresher(Generic[T]):
         """Refreshes until cancelled."""
         while True:
             await self.refresh()
-            await asyncio.sleep(self.pause_after(self.reading.seconds if self.reading else 0.0))
+            await asyncio.sleep(self.pause())
 
-    def pause_after(self, seconds: float) -> float:
-        """How long to wait after a reading that took `seconds`."""
-        return max(self._pause, seconds / self._share - seconds)
+    def pause(self) -> float:
+        """How many seconds to wait from now until the next reading."""
+        if self.reading is None:
+            return self._pause
+        # One slow answer tells of the network; two in a row tell of the table.
+        usual = min(self.reading.seconds, self._seconds_before)
+        earned = usual / self._share - usual
+        allowed = FRESH_SHARE * self._stale - self.reading.seconds - self.age(self._clock())
+        return max(self._pause, min(earned, allowed))
 
     def age(self, now: float) -> float:
-        """Seconds since the value was read, less the longer pause a slow reading earns; infinite before the first."""
-        if self.reading is None:
-            return float("inf")
-        earned = self.pause_after(self.reading.seconds) - self._pause
-        return now - self.reading.read_at - earned
+        """Seconds since the reading of the value began; infinite before the first."""
+        return float("inf") if self.reading is None else now - self.reading.read_at
 
     async def close(self) -> None:
         """Gives up the reading under way."""
@@ -142,6 +152,7 @@ class Refresher(Generic[T]):
         else:
             if self.failures and not self.healthy:
                 log.info("refresh works again", extra={"part": self.name})
+            self._seconds_before = self.reading.seconds if self.reading else 0.0
             self.reading = Reading(value, began, self._clock() - began)
             self.healthy = True
         await self._changed()

@@ -23,6 +23,8 @@ from schemas.topics import LARGEST_MESSAGE
 from tests.processors import Pipeline
 from tests.servers import ClickHouseAddress, clickhouse_server, kafka_server, server_source
 
+pytest_plugins = ("tests.seed", "tests.folders")
+
 MARKER_BY_FOLDER = {
     "unit": "unit",
     "contract": "contract",

@@ -171,7 +171,9 @@ async def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convergio-bench-") as temporary:
         async with clickhouse(arguments.data_dir or Path(temporary)) as port:
-            settings = ExporterSettings(clickhouse_port=port, refresh_timeout_seconds=300, lifetime_timeout_seconds=900)
+            settings = ExporterSettings(
+                clickhouse_port=port, refresh_timeout_seconds=300, lifetime_timeout_seconds=900, stale_seconds=3600
+            )
             await asyncio.to_thread(migrate, settings)
             with clickhouse_connect.get_client(
                 port=port, database=settings.clickhouse_database, send_receive_timeout=600

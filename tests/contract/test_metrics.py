@@ -10,6 +10,7 @@ import shutil
 import uuid
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import clickhouse_connect
@@ -227,6 +228,19 @@ async def test_numbers_older_than_allowed_are_not_shown_as_the_truth(settings: E
             assert (answer.status, answer.lines) == (503, ["stale: ClickHouse was last read 31 s ago"])
         await exporter.board.refresh()
         assert (await exporter.get("/metrics")).status == 200
+
+
+async def test_sums_that_took_long_to_read_are_stale_at_the_same_age_as_all_others(settings: ExporterSettings) -> None:
+    clock = ManualClock()
+    async with running_exporter(settings.model_copy(update={"refresh_seconds": 600.0}), clock) as exporter:
+        await exporter.board.refresh()
+        sums = exporter.board.lifetime.reading
+        assert sums is not None
+        exporter.board.lifetime.reading = replace(sums, seconds=10.0)
+        clock.advance(settings.stale_seconds + 1)
+        await exporter.board.windows.refresh()
+        answer = await exporter.get("/metrics")
+        assert (answer.status, answer.lines) == (503, ["stale: ClickHouse was last read 31 s ago"])
 
 
 def test_the_document_explains_every_family() -> None:

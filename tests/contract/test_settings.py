@@ -91,6 +91,7 @@ def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> 
         ("CONVERGIO_TRUSTED_PROXIES", "everyone"),
         ("CONVERGIO_CLICKHOUSE_DATABASE", "a b"),
         ("CONVERGIO_METRICS_USER", "prometheus"),
+        ("CONVERGIO_LIFETIME_TIMEOUT_SECONDS", "60"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from tests.oracle import Oracle, read_ledger
 from tests.stacks import RunningStack, running_stack
 
 TRAFFIC = (
-    *("simulate", "--seed", "20260504", "--events", "6000", "--users", "60", "--days", "12", "--batch", "30"),
+    *("simulate", "--events", "6000", "--users", "60", "--days", "12", "--batch", "30"),
     *("--duplicates", "0.1", "--late", "0.15", "--bad", "0.03"),
 )
 
@@ -21,6 +21,8 @@ TRAFFIC = (
 class Traffic:
     """What was sent, line by line, and what has to come of it."""
 
+    command: tuple[str, ...]
+    """Sends the same users and event ids whenever it is run."""
     lines: list[dict[str, str]]
     oracle: Oracle
 
@@ -33,11 +35,12 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
 
 
 @pytest.fixture(scope="module")
-async def traffic(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+async def traffic(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory, seed: int) -> Traffic:
     """Sent, answered, and processed."""
     ledger: Path = tmp_path_factory.mktemp("ledger") / "ledger.ndjson"
     urls = [part for url in stack.config.gateways for part in ("--url", url)]
-    await stack.convergio(*TRAFFIC, *urls, "--ledger", str(ledger))
+    command = (*TRAFFIC, "--seed", str(seed))
+    await stack.convergio(*command, *urls, "--ledger", str(ledger))
     await stack.audit()
     lines = read_ledger(ledger)
-    return Traffic(lines, Oracle(lines))
+    return Traffic(command, lines, Oracle(lines))

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.envelope import headers, message_key, partition_for
-from tests.e2e.conftest import TRAFFIC, Traffic
+from tests.e2e.conftest import Traffic
 from tests.oracle import Oracle
 from tests.stacks import RunningStack, now_ms, until
 
@@ -105,7 +105,7 @@ async def test_a_student_sees_their_own_statistics_at_the_gateways_address(
 
 async def test_the_same_traffic_again_changes_nothing(stack: RunningStack, traffic: Traffic) -> None:
     before = await stack.rows("SELECT * FROM events ORDER BY user_id, event_id")
-    await stack.convergio(*TRAFFIC, "--url", stack.origin)
+    await stack.convergio(*traffic.command, "--url", stack.origin)
     report = await stack.audit()
     assert report["unique"] == report["stored"] == len(traffic.oracle.events)
     assert report["sent"] > 2 * len(traffic.oracle.events)

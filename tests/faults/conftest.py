@@ -1,7 +1,7 @@
-"""Fixtures of the fault tests: how long and from which seed to search, what a run found, and processors in pieces.
+"""Fixtures of the fault tests: how long to search, what a run found, and processors in pieces.
 
 `make faults SEED=7 MINUTES=15 TOGETHER=1` sets CONVERGIO_TEST_SEED, _MINUTES and _TOGETHER; without them a run is
-short. What a test adds to `reports` is printed at the end.
+short, and from a seed of its own (`tests/seed.py`). What a test adds to `reports` is printed at the end.
 """
 
 from __future__ import annotations
@@ -24,16 +24,9 @@ from tests.faults.views import empty_every_table
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
-SHORT_SEED = 20260504
 SHORT_MINUTES = 0.5
 MANY = 10
 _REPORTS = pytest.StashKey[list[str]]()
-
-
-@pytest.fixture(scope="session")
-def seed() -> int:
-    """What all chance in a run follows from."""
-    return int(os.environ.get("CONVERGIO_TEST_SEED", SHORT_SEED))
 
 
 @pytest.fixture(scope="session")

@@ -17,4 +17,4 @@ async def test_faults_at_random_lose_nothing_and_double_nothing(
     async with running_rig(tmp_path / "stack") as rig:
         outcome = await campaign.run(rig, seed, tmp_path, seconds=minutes * 60, together=together)
     reports.append(str(outcome))
-    assert outcome.good, f"replay it with make faults SEED={seed} MINUTES={minutes:g} TOGETHER={together}\n{outcome}"
+    assert outcome.good, str(outcome)

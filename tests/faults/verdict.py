@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.probes import answers_ok
 from tests.oracle import Oracle
 from tests.stacks import RunningStack, now_ms, until
 
@@ -148,11 +149,16 @@ async def _judge_lifetime(verdict: Verdict, stack: RunningStack, oracle: Oracle,
 
 
 async def _judge_metrics(verdict: Verdict, stack: RunningStack, oracle: Oracle, gone: Oracle) -> None:
-    """The snapshot is some seconds old, so it may take a few looks until a window is the same before and after."""
+    """The snapshot is some seconds old, so it may take a few looks until a window is the same before and after; right
+    after a fault it may be too old to be shown."""
+    ready = answers_ok(stack.config.exporter_port, "/readyz")
     fixed = Counter(_fixed(oracle)) + Counter(_fixed(gone))
     differing: list[object] = []
 
     async def equal() -> bool:
+        if not await ready():
+            differing[:] = ["the exporter has no fresh numbers"]
+            return False
         windows = oracle.windows(now_ms())
         due = dict(fixed) | {
             f"{SHOWN_METRICS[metric]} {period}": value for (metric, period), value in windows.items() if period != "all"

@@ -131,11 +131,11 @@ def random_sessions(seed: int, count: int) -> list[SessionRow]:
     return rows
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("number", range(3))
 async def test_every_value_is_what_the_rows_say_however_they_are_spread_over_parts(
-    exporter: Exporter, client: Client, seed: int
+    exporter: Exporter, client: Client, seed: int, number: int
 ) -> None:
-    rows = random_sessions(seed, 120)
+    rows = random_sessions(seed + number, 120)
     for start in range(0, len(rows), 40):
         insert_sessions(client, rows[start : start + 40])
     assert await shown(exporter) == pytest.approx(oracle(rows, T), rel=1e-12)

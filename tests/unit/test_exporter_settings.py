@@ -30,6 +30,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"exporter_tls_cert": "certificate.pem"}, "set both or neither"),
         ({"exporter_tls_key": "key.pem"}, "set both or neither"),
         ({"stale_seconds": 2, "refresh_seconds": 2}, "longer than refresh_seconds"),
+        ({"stale_seconds": 30, "lifetime_timeout_seconds": 30}, "lifetime_timeout_seconds must be shorter than stale"),
+        ({"stale_seconds": 10, "refresh_timeout_seconds": 10}, "refresh_timeout_seconds must be shorter than stale"),
         ({"operator_token": "short"}, "operator_token"),
         ({"max_maestros": 0}, "max_maestros"),
         ({"score_actions": 0}, "score_actions"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from exporter.queries import ReadError
 from exporter.snapshot import Reading, Refresher
 
@@ -31,8 +33,8 @@ class Source:
     async def changed(self) -> None:
         self.changes += 1
 
-    def refresher(self, pause: float = 2, share: float = 1) -> Refresher[str]:
-        return Refresher("test", self.read, self.changed, clock=lambda: self.now, pause=pause, share=share)
+    def refresher(self, pause: float = 2, share: float = 1, stale: float = 30) -> Refresher[str]:
+        return Refresher("test", self.read, self.changed, clock=lambda: self.now, pause=pause, share=share, stale=stale)
 
 
 async def test_readers_that_come_during_a_reading_share_it() -> None:
@@ -76,15 +78,56 @@ async def test_before_the_first_reading_the_value_is_infinitely_old() -> None:
     assert Source().refresher().age(1000) == float("inf")
 
 
+def test_before_the_first_reading_the_pause_is_the_shortest() -> None:
+    assert Source().refresher(pause=2, share=0.1).pause() == 2
+
+
 async def test_slow_readings_are_rarer_so_that_they_take_no_more_than_their_share() -> None:
-    refresher = Source().refresher(pause=2, share=0.1)
-    assert refresher.pause_after(0.1) == 2
-    assert refresher.pause_after(8) == 72
-
-
-async def test_a_longer_pause_that_was_earned_does_not_make_a_value_stale() -> None:
     source = Source()
-    source.seconds = 8
-    refresher = source.refresher(pause=2, share=0.1)
+    refresher = source.refresher(pause=2, share=0.1, stale=3600)
+    for seconds, pause in [(0.1, 2.0), (8.0, 2.0), (8.0, 72.0)]:
+        source.seconds = seconds
+        await refresher.refresh()
+        assert refresher.pause() == pytest.approx(pause)
+
+
+async def test_one_slow_reading_among_fast_ones_earns_no_pause() -> None:
+    source = Source()
+    refresher = source.refresher(pause=2, share=0.1, stale=3600)
+    for seconds in (0.1, 10.0, 0.1):
+        source.seconds = seconds
+        await refresher.refresh()
+        assert refresher.pause() == 2
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 6.0, 9.0])
+async def test_the_next_reading_of_the_same_length_arrives_well_before_the_value_is_stale(seconds: float) -> None:
+    source = Source()
+    source.seconds = seconds
+    refresher = source.refresher(pause=2, share=0.1, stale=30)
+    for _ in range(3):
+        await refresher.refresh()
+        source.now += refresher.pause()
+        assert refresher.age(source.now + seconds) <= 30 * 3 / 4
+
+
+async def test_a_reading_that_failed_is_tried_again_without_the_pause_that_slow_ones_earn() -> None:
+    source = Source()
+    source.seconds = 6
+    refresher = source.refresher(pause=2, share=0.1, stale=30)
+    for _ in range(2):
+        await refresher.refresh()
+    source.now += refresher.pause()
+    source.broken = True
+    source.seconds = 0
     await refresher.refresh()
-    assert refresher.age(source.now + 72) == 8 + 2
+    assert refresher.pause() == 2
+
+
+async def test_a_value_is_as_old_as_its_reading_however_long_that_took() -> None:
+    source = Source()
+    source.seconds = 10
+    refresher = source.refresher(pause=2, share=0.1, stale=30)
+    await refresher.refresh()
+    assert refresher.age(source.now) == 10
+    assert refresher.age(source.now + 90) == 100

@@ -36,48 +36,57 @@ def good_ids(sent: list[ClientBatch]) -> list[str]:
     return [event.eventId for batch in sent for place, event in enumerate(batch.events) if place not in batch.broken]
 
 
-BUSY = Plan(
-    seed=7, users=40, events=6000, history_days=20, duplicate_share=0.1, late_share=0.2, bad_share=0.05, rate=500.0
-)
+@pytest.fixture
+def busy(seed: int) -> Plan:
+    return Plan(
+        seed=seed,
+        users=40,
+        events=6000,
+        history_days=20,
+        duplicate_share=0.1,
+        late_share=0.2,
+        bad_share=0.05,
+        rate=500.0,
+    )
 
 
-def test_the_same_plan_is_the_same_traffic() -> None:
-    assert all_of(BUSY) == all_of(BUSY)
+def test_the_same_plan_is_the_same_traffic(busy: Plan) -> None:
+    assert all_of(busy) == all_of(busy)
 
 
-def test_another_seed_shares_no_id() -> None:
-    first, second = (all_of(Plan(seed=seed, events=500)) for seed in (1, 2))
+def test_another_seed_shares_no_id(seed: int) -> None:
+    first, second = (all_of(Plan(seed=each, events=500)) for each in (seed, seed + 1))
     assert not set(good_ids(first)) & set(good_ids(second))
 
 
-def test_exactly_the_asked_number_of_unique_good_events_is_sent() -> None:
-    sent = all_of(BUSY)
+def test_exactly_the_asked_number_of_unique_good_events_is_sent(busy: Plan) -> None:
+    sent = all_of(busy)
     assert len(set(good_ids(sent))) == 6000
     assert len(good_ids(sent)) - 6000 == sum(batch.repeats for batch in sent) > 0
 
 
-def test_no_event_is_later_than_the_moment_its_batch_is_due() -> None:
-    for batch in all_of(BUSY):
+def test_no_event_is_later_than_the_moment_its_batch_is_due(busy: Plan) -> None:
+    for batch in all_of(busy):
         due = START + timedelta(seconds=batch.due)
         assert all(time_of(event) <= due for event in batch.events)
 
 
-def test_without_a_rate_events_follow_the_clock() -> None:
-    plan = Plan(seed=3, events=400)
+def test_without_a_rate_events_follow_the_clock(seed: int) -> None:
+    plan = Plan(seed=seed, events=400)
     for batch in batches(plan, START, lambda: 3600.0):
         assert batch.due == 0
         assert all(time_of(event) <= START + timedelta(hours=1) for event in batch.events)
 
 
-def test_live_traffic_keeps_the_asked_rate() -> None:
-    due = [batch.due for batch in all_of(Plan(seed=5, events=3000, rate=100.0))]
+def test_live_traffic_keeps_the_asked_rate(seed: int) -> None:
+    due = [batch.due for batch in all_of(Plan(seed=seed, events=3000, rate=100.0))]
     assert due == sorted(due)
     assert due[-1] == pytest.approx(30, abs=1)
 
 
-def test_good_events_follow_the_contract_and_each_broken_one_does_not() -> None:
+def test_good_events_follow_the_contract_and_each_broken_one_does_not(busy: Plan) -> None:
     broken = Counter[str]()
-    for batch in all_of(BUSY):
+    for batch in all_of(busy):
         assert len(batch.events) <= MAX_EVENTS_PER_BATCH
         for place, event in enumerate(batch.events):
             code = batch.expected(place)
@@ -90,15 +99,15 @@ def test_good_events_follow_the_contract_and_each_broken_one_does_not() -> None:
     assert len(broken) == 8
 
 
-def test_history_comes_first_and_lies_in_the_asked_days() -> None:
-    sent = all_of(Plan(seed=9, users=30, events=4000, history_days=10))
+def test_history_comes_first_and_lies_in_the_asked_days(seed: int) -> None:
+    sent = all_of(Plan(seed=seed, users=30, events=4000, history_days=10))
     first = [time_of(event) for batch in sent[: len(sent) // 3] for event in batch.events]
     assert START - timedelta(days=12) < min(first) < START - timedelta(days=8)
     last = [time_of(event) for batch in sent[-10:] for event in batch.events]
     assert START - timedelta(days=2) < min(last)
 
 
-def test_late_batches_break_the_order_of_a_session() -> None:
+def test_late_batches_break_the_order_of_a_session(seed: int) -> None:
     def in_order(plan: Plan) -> bool:
         times: dict[str, list[str]] = defaultdict(list)
         for batch in all_of(plan):
@@ -106,8 +115,8 @@ def test_late_batches_break_the_order_of_a_session() -> None:
                 times[event.sessionId].append(event.timestamp)
         return all(found == sorted(found) for found in times.values())
 
-    assert in_order(Plan(seed=2, events=2000, batch_events=10))
-    assert not in_order(Plan(seed=2, events=2000, batch_events=10, late_share=0.3))
+    assert in_order(Plan(seed=seed, events=2000, batch_events=10))
+    assert not in_order(Plan(seed=seed, events=2000, batch_events=10, late_share=0.3))
 
 
 @pytest.mark.parametrize(
