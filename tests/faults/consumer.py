@@ -124,7 +124,7 @@ class _Faust(driver.Consumer):
 
     app: Any
     _thread: Any
-    passed_over: Callable[[int, int, int], None]
+    passed_over: Callable[[Fetch], None]
     ownerships: Ownerships
     resend: Callable[[Ownership], Coroutine[Any, Any, None]]
 
@@ -257,10 +257,11 @@ class _Faust(driver.Consumer):
         self._stands.clear()
         self._flows.set()
 
-    def _check_passed_over(self, partition: int, first: int, count: int) -> None:
-        self._note(f"{self._owner.name} passes over {count} from {first} of {partition}")
-        offsets = range(first, first + count)
-        assert not self._group.holds_any(partition, offsets), f"records are passed over: {offsets} of {partition}"
+    def _check_passed_over(self, fetch: Fetch) -> None:
+        partition, brought = fetch.ownership.partition, {message.offset for message in fetch.messages}
+        missing = [offset for offset in range(fetch.begins, fetch.ends) if offset not in brought]
+        self._note(f"{self._owner.name} passes over {missing} of {partition}")
+        assert not self._group.holds_any(partition, missing), f"records are passed over: {missing} of {partition}"
 
 
 class SimulatedConsumer(transport.Consumer, _Faust):

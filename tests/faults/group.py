@@ -67,7 +67,7 @@ class Group:
             position += 1
         return messages, position
 
-    def holds_any(self, partition: int, offsets: range) -> bool:
+    def holds_any(self, partition: int, offsets: Iterable[int]) -> bool:
         """Whether the log holds a record at any of some offsets."""
         return any(self._records[partition][offset] is not None for offset in offsets)
 
