@@ -71,6 +71,7 @@ bench: $(READY) ## Measure throughput and latency on this machine
 	@command -v wrk >/dev/null && $(BIN)/python -m benchmarks.gateway.run || \
 		echo "gateway: left out, it needs wrk (Debian: apt-get install wrk)"
 	@$(BIN)/python -m benchmarks.processor.throughput
+	@$(BIN)/python -m benchmarks.processor.cold --histories 10,100,1000
 	@$(BIN)/python -m benchmarks.pipeline.run
 	@$(BIN)/python -m benchmarks.exporter.refresh --sessions 3000000
 	@echo "bench: measured on this machine; only ratios carry over to others"
