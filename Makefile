@@ -4,13 +4,20 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 BIN := .venv/bin
 READY := .venv/.installed
-SEED ?= $(shell date +%s)
+ifndef SEED
+SEED := $(shell date +%s)
+endif
 MINUTES ?= 5
 TOGETHER ?= 10
 ONLY ?= tests/faults
+JOBS ?= 3
+# What runs side by side shows its output when it is done. Make 3 cannot do that and mixes the lines.
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults lint types format schema client client-test bench
+.PHONY: help setup demo up test test-services test-faults faults lint types format schema client client-test bench
+
+test test-services test-faults faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +41,19 @@ demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops
 up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
-test: $(READY) lint types client-test ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse
-	@$(BIN)/pytest -m "not long"
+test: $(READY) lint types ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
+	@echo "test: services, faults and client side by side (JOBS=1: one after the other); each shows what it found at its end"
+	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) test-faults test-services client-test && \
+		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
+
+test-services: $(READY) ## Of make test: unit, contract and integration tests
+	@$(BIN)/pytest -m "not (e2e or fault or long)"
+
+test-faults: $(READY) ## Of make test: the whole pipeline, and what can go wrong, in short
+	@$(BIN)/pytest -m "(e2e or fault) and not long"
 
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
-	@CONVERGIO_TEST_SEED=$(SEED) CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \
+	@CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \
 		$(BIN)/pytest -m fault $(ONLY) && \
 		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES) TOGETHER=$(TOGETHER)"
 

@@ -5,6 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source'] } },
   test: {
     include: ['core/test/**/*.test.ts', 'react/test/**/*.test.tsx', 'study/test/**/*.test.{ts,tsx}'],
+    setupFiles: ['core/test/seed.ts'],
     restoreMocks: true,
   },
 });

@@ -123,7 +123,7 @@ async def pipeline(
         clickhouse_database=database,
         processor_port=free_ports(1)[0],
         data_dir=str(tmp_path / "faust"),
-        session_timeout_seconds=6.0,
+        session_timeout_seconds=3.0,
         partitions=2,
     )
     settings.clickhouse_password = type(settings.clickhouse_password)(clickhouse.password)

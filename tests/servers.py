@@ -102,7 +102,7 @@ async def kafka_server(data_dir: Path) -> AsyncIterator[str]:
     if given:
         yield given
     elif docker_answers():
-        container = KafkaContainer(KAFKA_IMAGE).with_kraft()
+        container = KafkaContainer(KAFKA_IMAGE).with_kraft().with_env("KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS", "1000")
         await asyncio.to_thread(container.start)
         try:
             yield container.get_bootstrap_server()

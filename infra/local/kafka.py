@@ -141,6 +141,8 @@ class LocalKafka:
             "broker.heartbeat.interval.ms": 500 if replicas == 1 else 2_000,
             # A group of one machine's workers need not wait for stragglers.
             "group.initial.rebalance.delay.ms": 0,
+            # Its default, 6 s, is what tests with killed processors would wait for most of their time.
+            "group.min.session.timeout.ms": 1_000,
             "log.segment.bytes": 128 * 1024 * 1024,
             "log.retention.hours": 168,
             "log.retention.check.interval.ms": 60_000,

@@ -27,7 +27,7 @@ def alive(pid: int) -> bool:
 
 
 async def test_a_demo_that_ends_by_itself_shows_that_every_event_is_stored_once(tmp_path: Path) -> None:
-    result = await Convergio()("demo", "--seconds", "5", "--data-dir", str(tmp_path), *ports(), seconds=280)
+    result = await Convergio()("demo", "--seconds", "2", "--data-dir", str(tmp_path), *ports(), seconds=280)
     assert result.output.index("ready") < result.output.index("audit: every event is stored exactly once")
     for family in FAMILIES:
         assert f"# TYPE {family} " in result.output

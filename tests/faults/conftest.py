@@ -25,6 +25,8 @@ from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
 SHORT_MINUTES = 0.5
+SHORT_CAMPAIGN_MINUTES = 0.2
+"""One round, or two: the campaign finishes the one that it has begun."""
 MANY = 10
 _REPORTS = pytest.StashKey[list[str]]()
 
@@ -33,6 +35,12 @@ _REPORTS = pytest.StashKey[list[str]]()
 def minutes() -> float:
     """How long to go on injecting faults."""
     return float(os.environ.get("CONVERGIO_TEST_MINUTES", SHORT_MINUTES))
+
+
+@pytest.fixture(scope="session")
+def campaign_minutes() -> float:
+    """The same, where a stack of many processes goes through it."""
+    return float(os.environ.get("CONVERGIO_TEST_MINUTES", SHORT_CAMPAIGN_MINUTES))
 
 
 @pytest.fixture(scope="session")

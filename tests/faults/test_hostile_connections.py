@@ -42,7 +42,7 @@ async def gateway(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
         max_head_bytes=str(MAX_HEAD_BYTES),
         max_body_bytes=str(MAX_BODY_BYTES),
         head_seconds="0.4",
-        keep_alive_seconds="2",
+        keep_alive_seconds="1",
         body_stall_seconds="0.5",
         body_total_seconds="1",
         unread_seconds="1",
