@@ -43,12 +43,14 @@ MOMENTS = {
     "erase_mark",
 }
 """The statements before which an owner most often falls asleep and loses its partition."""
-MESSAGES_AT_FIRST = 16
+MESSAGES_AT_FIRST = 6
 HOUR_MS = 3_600_000
 LONGEST_WAIT_HOURS = 23
 """A day is closed two days after it left retention: a message may wait for one, and a session may last for one."""
 LOSSES = 0.03
 """Of the fetches that are handed on."""
+LOOKS = 0.3
+"""How often the views are read after a statement that wrote; a look takes as long as several statements."""
 MOST_STEPS_TO_FINISH = 5000
 
 
@@ -74,6 +76,7 @@ FATES = {
     Kind.COMMIT: [75, 15, 10, 0],
 }
 """How often each fate befalls a kind."""
+REQUESTS = {Kind.FETCH, Kind.COMMIT}
 FAILURES: dict[Kind, type[Exception]] = {
     Kind.READ: SinkUnavailable,
     Kind.WRITE: SinkUnavailable,
@@ -164,21 +167,23 @@ class Explorer:
             self._asleep[sleeper] -= 1
         actions: dict[Callable[[], None], float] = {
             self._step: 85,
-            self._append: 4,
-            self._crash: 1,
-            self._move: 1,
+            self._append: 1,
+            self._crash: 0.3,
+            self._move: 0.4,
             self._sleep: 1,
             self._land: 3,
             self._tick: 2,
-            self._days: 1,
-            self._disturb: 0.5,
+            self._days: 0.4,
+            self._disturb: 0.2,
         }
         self._draw.choices(list(actions), list(actions.values()))[0]()
 
     def _step(self) -> None:
         awake = [owner for owner in self._owners if owner not in self._asleep]
         if awake:
-            self._advance(self._draw.choice(awake), faults=True)
+            owner = self._draw.choice(awake)
+            if not self._advance(owner, faults=True) and not owner.busy and self._draw.random() < 0.03:
+                self._append()
 
     def _append(self) -> None:
         partition = self._draw.randrange(PARTITIONS)
@@ -267,7 +272,8 @@ class Explorer:
         elif not choices:
             return False
         else:
-            stop = self._draw.choice(choices)
+            weights = [1 if stop is not None and stop.kind in REQUESTS else 3 for stop in choices]
+            stop = self._draw.choices(choices, weights)[0]
             if stop is not None:
                 self._go_on(owner, stop, faults)
             if stop is None or self._draw.random() < 0.8:
@@ -276,17 +282,13 @@ class Explorer:
         return True
 
     def _go_on(self, owner: Owner, stop: Stop, faults: bool) -> None:
-        ours = self._group.partitions_of(owner)
-        if faults and stop.name in MOMENTS and self._draw.random() < 0.1:
-            # Its thread sleeps, or as `_lose` says all of it.
-            self._asleep[stop] = self._draw.randint(10, 100)
-            self._note(f"{owner.name} sleeps before {stop.name}")
-            if ours and self._draw.random() < 0.7:
-                self._lose(self._draw.choice(ours), owner)
+        if faults and stop.name in MOMENTS and self._sleeps_before(stop, owner):
             return
         fate = self._draw.choices(list(Fate), FATES[stop.kind])[0] if faults else Fate.DONE
         self._note(f"{owner.name}: {stop.name}" + ("" if fate is Fate.DONE else f" ({fate})"))
         if fate is Fate.DONE:
+            if stop.kind in (Kind.COMMIT, Kind.WRITE) and faults:
+                self._count(f"{stop.kind.name.lower()} done")
             answer(stop)
         else:
             self._count(f"{stop.kind.name.lower().replace('_', ' ')} {fate}")
@@ -295,8 +297,19 @@ class Explorer:
             elif fate is Fate.DELAYED:
                 self._delayed.append(Delayed(f"{owner.name}: {stop.name}", stop.statement))
             stop.resume(None, FAILURES[stop.kind](fate))
-        if stop.kind is Kind.WRITE and fate in (Fate.DONE, Fate.UNHEARD):
+        if stop.kind is Kind.WRITE and fate in (Fate.DONE, Fate.UNHEARD) and self._draw.random() < LOOKS:
             self._promises.expect_any_moment()
+
+    def _sleeps_before(self, stop: Stop, owner: Owner) -> bool:
+        """A slow statement; or the owner loses a partition just then, and mostly sleeps past that."""
+        chance, ours = self._draw.random(), self._group.partitions_of(owner)
+        if chance > 0.14:
+            return False
+        self._asleep[stop] = self._draw.randint(5, 60)
+        self._note(f"{owner.name} sleeps before {stop.name}")
+        if chance < 0.03 and ours:
+            self._lose(self._draw.choice(ours), owner)
+        return True
 
     def _start_owner(self) -> Owner:
         self._names += 1

@@ -16,7 +16,7 @@ from tests.faults.interleavings import Explorer, Faults
 from tests.faults.views import empty_every_table
 
 SCHEDULES_PER_MINUTE = 3
-STEPS = 500
+STEPS = 1500
 
 
 @pytest.mark.timeout(7200)

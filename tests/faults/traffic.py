@@ -66,7 +66,7 @@ class Traffic:
     def entry(self, partition: int, now_ms: int) -> Entry:
         """The next entry of a partition."""
         user = self._draw.choice(self._users[partition])
-        if self._sent.get(user) and self._draw.random() < 0.2:
+        if self._sent.get(user) and self._draw.random() < 0.1:
             return LoggedErasure(user)
         return [self._event(user, now_ms) for _ in range(self._draw.randint(1, 3))]
 

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { scenario } from '../harness/scenario.js';
+import { until } from '../harness/until.js';
 
 scenario('a page of React in StrictMode sends everything once', async ({ visitor, relay, clickhouse }) => {
   const page = await visitor.open({ webVitals: true, captureErrors: true }, 'strict.html');
@@ -7,9 +8,15 @@ scenario('a page of React in StrictMode sends everything once', async ({ visitor
   expect(await page.textContent('output')).toBe(`${10 + 1}`);
   await visitor.flush(page);
   await page.waitForFunction(() => document.querySelector('output')?.textContent === '0');
-  // The largest paint is final with the first click.
-  await page.click('output');
-  await page.waitForFunction(() => window.telemetry.getState().pending > 0);
+  // The largest paint is final with the first click after the code that waits for it was loaded.
+  await until(
+    'the largest paint is tracked',
+    async () => {
+      await page.click('output');
+      return page.evaluate(() => window.telemetry.getState().pending);
+    },
+    (pending) => pending > 0,
+  );
   await visitor.flush(page);
   const [own] = await visitor.stored();
   const rows = await clickhouse.ofSession(own?.session_id ?? '');
