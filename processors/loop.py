@@ -113,8 +113,8 @@ class FlushLoop:
                 if not self._flushes:
                     self._health.going()
                 batch = await self._next()
-                passed(Step.TAKEN)
                 if batch is not None:
+                    passed(Step.TAKEN)
                     self._flushes.append(_Flush(batch, self._clock(), FlushReport(len(batch.messages))))
                 if not await self._advance():
                     return

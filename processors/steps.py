@@ -13,17 +13,17 @@ class Step(StrEnum):
     """A moment in the work, in the order of the work. What comes before it is done, what comes after it is not."""
 
     TAKEN = "taken"
-    """Messages were taken from the inbox for a flush."""
+    """Messages were taken from the buffer for a flush."""
     USERS_READ = "users-read"
-    """The users that were not cached are read from ClickHouse."""
+    """What is stored of a block's users, sessions and ids is read back from ClickHouse."""
     FOLDED = "folded"
-    """The flush is prepared; nothing of it is stored."""
+    """A block is prepared; nothing of it is stored."""
     EVENTS_INSERTED = "events-inserted"
     SESSIONS_INSERTED = "sessions-inserted"
     SET_ASIDE = "set-aside"
     """Kafka has acknowledged the dead letters, if there are any."""
     ACKNOWLEDGED = "acknowledged"
-    """Faust may commit the messages from now on."""
+    """The watermarks have moved: the next commit covers the messages."""
 
     ERASURE_READ = "erasure-read"
     """It is known which epoch the erasure ends."""
@@ -48,5 +48,5 @@ hook: Callable[[Step], None] = nobody
 
 
 def passed(step: Step) -> None:
-    """The work has come to this step."""
+    """Calls the fault-injection hook."""
     hook(step)

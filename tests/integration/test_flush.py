@@ -179,6 +179,13 @@ def test_an_erasure_takes_what_came_before_it_and_leaves_what_comes_after(proces
     assert count(client, "users") == 2
 
 
+def test_an_erasure_forgets_one_user_and_nobody_else(processor: Processor) -> None:
+    gone, other = sent(), sent()
+    processor.flush(message([gone], 1), message([other], 2))
+    report = processor.flush(erasure(gone.user, 3), message([sent(other.user)], 4), message([sent(gone.user)], 5))
+    assert (report.erasures, report.users_cached, report.users_loaded) == (1, 1, 1)
+
+
 def test_an_erasure_that_is_redelivered_changes_nothing(
     processor: Processor, processor_settings: ProcessorSettings, client: Client
 ) -> None:
