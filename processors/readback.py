@@ -1,9 +1,10 @@
 """What a flush reads back from ClickHouse: what is stored of its own ids, sessions and users, and no more.
 
 The order of the reads keeps the cache true while another owner of the partition still writes:
-1. session rows, 2. events: a row is written after its events, so a row read first holds no event that is found to be
-new; 3. users, 4. erasures: an erasure carried out in between is known, and rows that came after it are not. The other
-way round, messages from before it would be taken for later ones.
+1. users: for one without any row nothing else is read, since what another owner stores later has the same keys;
+2. session rows, 3. events: a row is written after its events, so a row read first holds no event that is found to be
+new; 4. erasures: an erasure carried out in between is known, and rows that came after it are not. The other way round,
+messages from before it would be taken for later ones.
 """
 
 from __future__ import annotations
@@ -25,37 +26,35 @@ _OTHER_PARTITION = -1
 
 
 class _Wanted:
-    """What is not cached of a block.
+    """The ids of a block that must be looked up.
 
     `places` gives the partitions of each user whose cache must be added to (one, unless partitions were added to the
-    topic), `unknown` the users that are not cached at all, `events` and `sessions` ids by user.
+    topic); `events` and `sessions` are ids by user. Nothing is looked up for the users in `without_rows`.
     """
 
-    def __init__(self, batches: Iterable[EventBatch], caches: Mapping[int, UserCache]) -> None:
+    def __init__(
+        self, batches: Iterable[EventBatch], caches: Mapping[int, UserCache], without_rows: Set[str]
+    ) -> None:
         self.places: defaultdict[str, set[int]] = defaultdict(set)
-        self.unknown: set[tuple[int, str]] = set()
-        self.cached: set[tuple[int, str]] = set()
         self.events: defaultdict[str, set[str]] = defaultdict(set)
         self.sessions: defaultdict[str, set[str]] = defaultdict(set)
         for batch in batches:
-            self._add(batch, batch.message.partition, caches[batch.message.partition])
-
-    def _add(self, batch: EventBatch, partition: int, cache: UserCache) -> None:
-        user_id = ""
-        for row in batch.rows:
-            if row.user_id != user_id:
-                user_id = row.user_id
-                user = cache.get(user_id)
-                (self.unknown if user is None else self.cached).add((partition, user_id))
-                complete = user is not None and user.complete
-                if not complete:
-                    self.places[user_id].add(partition)
-            if complete:
-                continue
-            if user is None or row.event_id not in user.ids:
-                self.events[user_id].add(row.event_id)
-            if user is None or row.session_id not in user.sessions:
-                self.sessions[user_id].add(row.session_id)
+            partition = batch.message.partition
+            cache = caches[partition]
+            user_id, known = "", True
+            for row in batch.rows:
+                if row.user_id != user_id:
+                    user_id = row.user_id
+                    user = cache.get(user_id)
+                    known = user_id in without_rows if user is None else user.complete
+                    if not known:
+                        self.places[user_id].add(partition)
+                if known:
+                    continue
+                if user is None or row.event_id not in user.ids:
+                    self.events[user_id].add(row.event_id)
+                if user is None or row.session_id not in user.sessions:
+                    self.sessions[user_id].add(row.session_id)
 
 
 def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, UserCache]) -> tuple[int, int]:
@@ -63,11 +62,15 @@ def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, Us
 
     Raises `SinkUnavailable`.
     """
-    wanted = _Wanted(batches, caches)
+    users = {(batch.message.partition, row.user_id) for batch in batches for row in batch.rows}
+    unknown = {(partition, user_id) for partition, user_id in users if caches[partition].get(user_id) is None}
+    stored = sink.stored_users({user_id for _, user_id in unknown}) if unknown else []
+    without_rows = {user_id for _, user_id in unknown} - {user.user_id for user in stored}
+    wanted = _Wanted(batches, caches, without_rows)
     rows = sink.stored_sessions(wanted.sessions) if wanted.sessions else []
     events = sink.stored_events(wanted.events) if wanted.events else []
-    if wanted.unknown:
-        _put_users(sink, wanted.unknown, caches)
+    if unknown:
+        _put_users(sink, unknown, stored, caches)
     for event in events:
         if event.event_id in wanted.events.get(event.user_id, ()):
             for partition in wanted.places[event.user_id]:
@@ -75,15 +78,13 @@ def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, Us
                 if event.epoch == user.epoch:
                     offset = event.offset if event.partition == partition else _OTHER_PARTITION
                     user.ids.setdefault(event.event_id, offset)
-                    user.complete = False
     for row in rows:
         if row.session_id in wanted.sessions.get(row.user_id, ()):
             for partition in wanted.places[row.user_id]:
                 user = caches[partition][row.user_id]
                 if row.epoch == user.epoch:
                     user.sessions[row.session_id] = _session(row)
-                    user.complete = False
-    return len(wanted.cached), len(wanted.unknown)
+    return len(users) - len(unknown), len(unknown)
 
 
 def restore_sessions(
@@ -113,10 +114,10 @@ def current_epoch(sink: Sink, user_id: str) -> tuple[int, list[StoredErasure]]:
     return _epochs(stored, erasures).get(user_id, 0), erasures
 
 
-def _put_users(sink: Sink, places: Set[tuple[int, str]], caches: Mapping[int, UserCache]) -> None:
-    user_ids = {user_id for _, user_id in places}
-    stored = sink.stored_users(user_ids)
-    erasures = sink.erasures(user_ids)
+def _put_users(
+    sink: Sink, places: Set[tuple[int, str]], stored: Iterable[StoredUser], caches: Mapping[int, UserCache]
+) -> None:
+    erasures = sink.erasures({user_id for _, user_id in places})
     epochs = _epochs(stored, erasures)
     for partition, user_id in places:
         caches[partition].put(user_id, User(complete=user_id not in epochs, epoch=epochs.get(user_id, 0)))
