@@ -114,6 +114,8 @@ class Explorer:
         self.trace: list[str] = []
         self._draw = random.Random(seed)
         self._settings = _drawn(settings, self._draw)
+        self._unrest = self._draw.choice([0.15, 0.4, 1])
+        """How often partitions change hands: only what is left in peace for a while fills caches and overlaps."""
         self._sink = sink
         self._faults = faults
         self._now_ms = start_ms
@@ -168,8 +170,8 @@ class Explorer:
         actions: dict[Callable[[], None], float] = {
             self._step: 85,
             self._append: 1,
-            self._crash: 0.3,
-            self._move: 0.4,
+            self._crash: 0.4 * self._unrest,
+            self._move: 0.4 * self._unrest,
             self._sleep: 1,
             self._land: 3,
             self._tick: 2,
@@ -303,11 +305,12 @@ class Explorer:
     def _sleeps_before(self, stop: Stop, owner: Owner) -> bool:
         """A slow statement; or the owner loses a partition just then, and mostly sleeps past that."""
         chance, ours = self._draw.random(), self._group.partitions_of(owner)
-        if chance > 0.14:
+        # While an insert takes long, the next block is prepared.
+        if chance > (0.35 if stop.name.startswith("insert_") else 0.14):
             return False
         self._asleep[stop] = self._draw.randint(5, 60)
         self._note(f"{owner.name} sleeps before {stop.name}")
-        if chance < 0.03 and ours:
+        if chance < 0.03 * self._unrest and ours:
             self._lose(self._draw.choice(ours), owner)
         return True
 

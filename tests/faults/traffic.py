@@ -9,7 +9,7 @@ from uuid import UUID
 
 from processors.envelopes import Message
 from schemas.envelope import Erasure, EventRow, encode_erasure, encode_events, headers, message_key
-from tests.oracle.log import DAY_MS, Entry, LoggedErasure, LoggedEvent
+from tests.oracle.log import DAY_MS, GAP_MS, Entry, LoggedErasure, LoggedEvent
 
 REFUSED_LABEL = "refused"
 """ClickHouse is made to refuse a block with an event of this label."""
@@ -99,7 +99,11 @@ class Traffic:
         session, begun = self._session(user, now_ms)
         oldest = max(now_ms - self._retention_ms, begun)
         newest = min(now_ms, begun + self._session_ms)
-        at_ms = draw.choice([draw.randint(oldest, newest), min(newest, oldest + draw.randint(0, 10 * 60_000))])
+        near = draw.choice([event.at_ms for event in sent if event.session == session][-3:] or [oldest])
+        at_ms = draw.choice([draw.randint(oldest, newest), newest, oldest + draw.randint(0, 2 * GAP_MS)])
+        # Study time tells only of neighbours within a gap's length.
+        at_ms = draw.choice([at_ms, near + draw.randint(-GAP_MS, GAP_MS)])
+        at_ms = max(oldest, min(newest, at_ms))
         if again and draw.random() < 0.25:
             old = draw.choice(again)
             if draw.random() < 0.5:
@@ -115,7 +119,7 @@ class Traffic:
         """A session that can still get events, with the earliest time of its events."""
         sessions = self._sessions.setdefault(user, [])
         open_ones = [each for each in sessions if each[1] + self._session_ms > now_ms - self._retention_ms]
-        if open_ones and self._draw.random() < 0.7:
+        if open_ones and self._draw.random() < 0.8:
             return self._draw.choice(open_ones)
         age = self._draw.choice([0, 1, self._draw.random()]) * self._retention_ms
         session = (self._id(), now_ms - round(age))
