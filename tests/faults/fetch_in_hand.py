@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from aiokafka.errors import NoOffsetForPartitionError
+
 KIND_VARIABLE = "CONVERGIO_TEST_INTERRUPTION"
 FOLDER_VARIABLE = "CONVERGIO_TEST_INTERRUPTION_FOLDER"
 SLOWNESS_VARIABLE = "CONVERGIO_TEST_SLOW_REBALANCE_SECONDS"
@@ -50,7 +52,7 @@ class Interruption:
         return {KIND_VARIABLE: self.kind, FOLDER_VARIABLE: str(self.folder.absolute())}
 
     def happened(self, pid: int) -> bool:
-        """Whether that process had records in hand while its flow stood still."""
+        """Whether that process had a fetch in hand while its flow stood still."""
         return (self.folder / str(pid)).exists()
 
 
@@ -80,8 +82,13 @@ def _watch_fetches(fetch: _Fetch, seconds: float | None) -> None:
     fetch_records, wait = AIOKafkaConsumerThread._fetch_records, Consumer._wait_next_records
 
     async def noting(self: Any, *args: Any, **options: Any) -> Any:
-        records = await fetch_records(self, *args, **options)
-        fetch.has_records = bool(records)
+        try:
+            records = await fetch_records(self, *args, **options)
+        except NoOffsetForPartitionError:
+            # A consumer that never chooses a position by itself has this in hand instead of records.
+            fetch.has_records = True
+            raise
+        fetch.has_records = any(getattr(found, "records", found) for found in records.values())
         return records
 
     async def waiting(self: Any, for_seconds: float) -> Any:

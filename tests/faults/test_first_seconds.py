@@ -5,13 +5,11 @@ A failure of the random schedules names the seed; CONVERGIO_TEST_SEED=that plays
 
 from __future__ import annotations
 
-import os
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from random import SystemRandom
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -38,12 +36,6 @@ async def commits(pipeline: Pipeline) -> AsyncIterator[Commits]:
     await admin.start()
     yield Commits.of(pipeline, admin)
     await admin.close()
-
-
-@pytest.fixture
-def new_seed() -> int:
-    """Another one in each run, unless it is given."""
-    return int(os.environ.get("CONVERGIO_TEST_SEED", SystemRandom().getrandbits(32)))
 
 
 async def send_to_both(ledger: Ledger, count: int) -> None:
@@ -112,10 +104,10 @@ async def test_whoever_comes_and_goes_in_the_first_seconds_every_record_is_store
     kafka_bootstrap: str,
     clickhouse: ClickHouseAddress,
     tmp_path: Path,
-    new_seed: int,
+    seed: int,
     minutes: float,
     reports: list[str],
 ) -> None:
     async with Servers.connected(kafka_bootstrap, clickhouse) as servers:
-        outcome = await explore(new_seed, servers, tmp_path, together=TOGETHER, seconds=minutes * 60 * BEGINNING_SHARE)
-    reports.append(f"first seconds from seed {new_seed}: {outcome}")
+        outcome = await explore(seed, servers, tmp_path, together=TOGETHER, seconds=minutes * 60 * BEGINNING_SHARE)
+    reports.append(f"first seconds from seed {seed}: {outcome}")
