@@ -118,7 +118,7 @@ class Schedule:
             flush_seconds=draw.choice([0.5, 1.0, 2.0]),
             clickhouse_seconds=draw.choice([0.0] * 5 + [draw.uniform(3.0, 8.0)]),
             refreshes_metadata=draw.random() < 0.8,
-            program=draw.choice([Program.CONVERGIO, Program.FAUST, Program.SLOW, Program.SLOW]),
+            program=draw.choice([Program.CONVERGIO, Program.FAUST, *[Program.SLOW] * 4]),
             moves=tuple(moves),
         )
 
@@ -128,13 +128,12 @@ class Schedule:
         return (
             f"schedule of seed {self.seed}: {self.beginning}; {self.partitions} partitions at first; "
             f"records by partition: {traffic}; flush after {self.flush_seconds:g} s; "
-            f"ClickHouse from {self.clickhouse_seconds:.1f} s; metadata refreshed {metadata}; "
-            f"{self.program}"
+            f"ClickHouse from {self.clickhouse_seconds:.1f} s; metadata refreshed {metadata}; {self.program}"
         )
 
 
 def _traffic(draw: Random, some_before: bool, rate: float) -> Traffic:
-    """Half of the partitions are busy from the beginning, so that fetches return at any time; others come later."""
+    """Most partitions are busy from the beginning, so that fetches return at any time; some begin later."""
     before = draw.randint(20, 300) if some_before or draw.random() < 0.3 else 0
     return Traffic(before, draw.choice([0.0, 0.0, draw.uniform(0.0, _LATEST_TRAFFIC_SECONDS)]), rate)
 
