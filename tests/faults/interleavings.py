@@ -114,7 +114,7 @@ class Explorer:
         self.trace: list[str] = []
         self._draw = random.Random(seed)
         self._settings = _drawn(settings, self._draw)
-        self._unrest = self._draw.choice([0.15, 0.4, 1])
+        self._unrest = self._draw.choice([0.15, 0.5, 1.5])
         """How often partitions change hands: only what is left in peace for a while fills caches and overlaps."""
         self._sink = sink
         self._faults = faults
@@ -311,6 +311,8 @@ class Explorer:
         self._asleep[stop] = self._draw.randint(5, 60)
         self._note(f"{owner.name} sleeps before {stop.name}")
         if chance < 0.03 * self._unrest and ours:
+            # Long enough for the next owner to store the same messages.
+            self._asleep[stop] = self._draw.randint(30, 250)
             self._lose(self._draw.choice(ours), owner)
         return True
 
