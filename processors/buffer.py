@@ -86,7 +86,10 @@ class MessageBuffer:
         await self._room.wait()
         if fetch.ownership.revoked:
             return
+        received = fetch.ownership.received
         messages = list(fetch.ownership.receive(fetch))
+        if fetch.ownership.received == received:  # a second copy: its end is behind us
+            return
         self._queue.append(_Waiting(fetch, messages, self._clock()))
         for message in messages:
             self._count(message, 1)

@@ -81,6 +81,22 @@ async def test_a_fetch_behind_one_that_was_lost_is_refused() -> None:
     assert await buffer.offsets() == [(0, 0)]
 
 
+async def test_a_second_copy_of_a_fetch_moves_no_watermark_back() -> None:
+    buffer = Buffer()
+    ownership = buffer.ownerships[0]
+    await buffer.put(fetch(ownership, 0, 1, 2))
+    await buffer.put(fetch(ownership, 0, 1))
+    batch = await buffer.take()
+    assert batch is not None
+    assert batch.ends == {ownership: 3}
+    ownership.store(3)
+    await buffer.put(fetch(ownership, 0, 1))
+    await buffer.put(fetch(ownership, 2, 3))
+    batch = await buffer.take()
+    assert batch is not None
+    assert ([each.offset for each in batch.messages], batch.ends) == ([3], {ownership: 4})
+
+
 async def test_offsets_without_a_message_move_the_end_of_the_batch() -> None:
     buffer = Buffer()
     ownership = buffer.ownerships[0]
