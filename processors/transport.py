@@ -22,8 +22,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from processors.buffer import MessageBuffer
 from processors.envelopes import Message
-from processors.ownership import Fetch, Ownership, Ownerships
+from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,14 @@ class Consumer(driver.Consumer):
             log.warning("positions cannot be set yet", extra={"reason": repr(error)})
         for ownership in list(self.ownerships.values()):
             await self.resend(ownership)
+
+    async def deliver(self, fetch: Fetch, buffer: MessageBuffer) -> None:
+        """Puts a fetch that the agent has received into the buffer; fetches again what was lost before it."""
+        try:
+            await buffer.put(fetch)
+        except FetchLost as error:
+            log.warning("a fetch was lost on its way, it is fetched again", extra={"reason": str(error)})
+            await self.resend(fetch.ownership)
 
     async def resend(self, ownership: Ownership) -> None:
         """Goes back to what the message buffer has received; what was handed on since may be lost."""

@@ -28,7 +28,7 @@ from processors.housekeeping import Housekeeping
 from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
 from processors.offsets import CommitWatch, OffsetReader
-from processors.ownership import Fetch, FetchLost, Ownerships
+from processors.ownership import Fetch, Ownerships
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from processors.transport import AUTO_OFFSET_RESET, Consumer, Transport
@@ -150,11 +150,7 @@ class _Processor:
         assert isinstance(consumer, Consumer)
         async for event in stream.noack().events():
             fetch: Any = event.message.value
-            try:
-                await self._buffer.put(fetch)
-            except FetchLost as error:
-                log.warning("a fetch was lost on its way, it is fetched again", extra={"reason": str(error)})
-                await consumer.resend(fetch.ownership)
+            await consumer.deliver(fetch, self._buffer)
 
     async def _flush(self) -> None:
         self._dead_letters.attach()

@@ -19,8 +19,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from processors import transport
+from processors.buffer import MessageBuffer
 from processors.envelopes import Message
-from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
+from processors.ownership import Fetch, Ownerships
 from processors.transport import Polled
 from tests.faults.group import Group
 from tests.faults.jobs import Kind
@@ -126,7 +127,7 @@ class _Faust(driver.Consumer):
     _thread: Any
     passed_over: Callable[[Fetch], None]
     ownerships: Ownerships
-    resend: Callable[[Ownership], Coroutine[Any, Any, None]]
+    deliver: Callable[[Fetch, MessageBuffer], Coroutine[Any, Any, None]]
 
     def __init__(self, owner: Owner, group: Group, draw: random.Random, note: Note) -> None:
         # Nothing of Faust's is set up.
@@ -217,11 +218,7 @@ class _Faust(driver.Consumer):
                 continue
             fetch: Any = message.value
             assert isinstance(fetch, Fetch)
-            try:
-                await self._owner.buffer.put(fetch)
-            except FetchLost:
-                self._note(f"{self._owner.name} fetches {fetch.ownership.partition} again")
-                await self.resend(fetch.ownership)
+            await self.deliver(fetch, self._owner.buffer)
 
     async def _commits(self) -> None:
         while True:

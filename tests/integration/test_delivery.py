@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from processors.offsets import OffsetReader
 from tests.events import message, sent
 from tests.processors import Pipeline, until
 
@@ -83,6 +85,47 @@ async def test_a_group_without_a_commit_begins_at_the_start_of_the_log_and_misse
         await pipeline.until_committed()
         assert await pipeline.metric(SERIES) == 0
     assert pipeline.stored() == 6
+
+
+async def test_a_log_that_ends_before_the_committed_offset_is_read_from_its_start(pipeline: Pipeline) -> None:
+    """As after a topic was made anew, or lost its newest records with a broker."""
+    for _ in range(10):
+        await pipeline.send(message([sent()], 0))
+    await commit(pipeline, 1000)
+    async with pipeline.processor():
+
+        async def stored() -> bool:
+            return await asyncio.to_thread(pipeline.stored) == 10
+
+        await until(stored, pipeline.log)
+        await pipeline.send(message([sent()], 0))
+
+        async def committed() -> bool:
+            reader = OffsetReader(pipeline.settings)
+            try:
+                return (await reader.read([0]))[0].committed == 11
+            finally:
+                await reader.close()
+
+        await until(committed, pipeline.log)
+    assert pipeline.stored() == 11
+    assert "the log ends before the next offset" in pipeline.log.read_text()
+
+
+async def commit(pipeline: Pipeline, offset: int) -> None:
+    """Commits an offset of partition 0 for the processors' group, which has no members."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=pipeline.settings.kafka_bootstrap,
+        group_id=pipeline.settings.consumer_group,
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        partition = TopicPartition(pipeline.settings.events_topic, 0)
+        consumer.assign([partition])
+        await consumer.commit({partition: offset})
+    finally:
+        await consumer.stop()
 
 
 async def drop_records(pipeline: Pipeline, before: int) -> None:

@@ -129,6 +129,19 @@ async def running(rig: Rig) -> AsyncIterator[Rig]:
         task.cancel()
 
 
+def fail_the_first_write(rig: Rig) -> threading.Event:
+    """The first write fails as soon as the event is set."""
+    go, failures = threading.Event(), [SinkUnavailable("away")]
+
+    def before(block: Block) -> None:
+        if block.work == "write" and failures:
+            _wait(go)
+            raise failures.pop()
+
+    rig.flusher.before = before
+    return go
+
+
 def blocks(rig: Rig, work: str) -> list[tuple[tuple[int, int], ...]]:
     return [block.messages for block in rig.flusher.done if block.work == work]
 
@@ -163,15 +176,8 @@ async def test_blocks_around_an_erasure_in_one_batch_are_written_in_order() -> N
 
 
 async def test_after_a_failed_write_what_was_prepared_on_top_of_it_is_prepared_again() -> None:
-    rig, go = Rig(), threading.Event()
-    failures = [SinkUnavailable("away")]
-
-    def before(block: Block) -> None:
-        if block.work == "write" and failures:
-            _wait(go)
-            raise failures.pop()
-
-    rig.flusher.before = before
+    rig = Rig()
+    go = fail_the_first_write(rig)
     async with running(rig):
         await rig.put(message([sent()], 0), message([sent()], 1))
         await rig.until(lambda: len(blocks(rig, "prepare")) == 2)
@@ -183,15 +189,8 @@ async def test_after_a_failed_write_what_was_prepared_on_top_of_it_is_prepared_a
 
 
 async def test_what_was_prepared_on_top_of_a_flush_of_a_revoked_partition_is_prepared_again() -> None:
-    rig, go = Rig(), threading.Event()
-    failures = [SinkUnavailable("away")]
-
-    def before(block: Block) -> None:
-        if block.work == "write" and failures:
-            _wait(go)
-            raise failures.pop()
-
-    rig.flusher.before = before
+    rig = Rig()
+    go = fail_the_first_write(rig)
     async with running(rig):
         lost = rig.ownerships[1]
         await rig.put(message([sent()], 0, partition=1), message([sent()], 0))
@@ -201,6 +200,7 @@ async def test_what_was_prepared_on_top_of_a_flush_of_a_revoked_partition_is_pre
         await rig.until(lambda: rig.ownerships[0].stored == 1)
     assert blocks(rig, "prepare") == [((1, 0),), ((0, 0),), ((0, 0),)]
     assert blocks(rig, "write") == [((0, 0),)]
+    assert rig.flusher.caches[2] == {0: 0}, "the cache still knew events that were not stored"
     assert lost.stored == 0
 
 
