@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 T = TypeVar("T")
 
 FRESH_SHARE = 3 / 4
-"""Of the age at which a value is stale: by then the next reading, if it takes as long as the last, has arrived."""
+"""Share of `stale_seconds` within which the next reading arrives, if it takes as long as the last one."""
 
 log = logging.getLogger(__name__)
 

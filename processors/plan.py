@@ -23,7 +23,7 @@ class Store:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Erase:
-    """Erase a user. What came before it in the same partition must be stored by then."""
+    """Erase a user. Everything before it in the same partition must be stored first."""
 
     request: ErasureRequest
 

@@ -1,7 +1,7 @@
 """`convergio process` whose flow stops while a fetch is in hand: `python -m tests.faults.fetch_in_hand process`.
 
 Faust stops the flow of records in every rebalance, and polls again as soon as a poll has returned. Whether the fetch
-that is in hand by then brings records of the new assignment before the flow resumes is a matter of milliseconds. The
+in hand at that moment brings records of the new assignment before the flow resumes is a matter of milliseconds. The
 variables of an `Interruption` decide it; nothing else of the processor is changed.
 """
 

@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
-from tests.faults.interleavings import Explorer, Faults
+from tests.faults.fates import Faults
+from tests.faults.interleavings import Explorer
 from tests.faults.views import empty_every_table
 
 SCHEDULES_PER_MINUTE = 3
