@@ -9,6 +9,8 @@ const BATCH_BYTES = 500_000;
 const ENVELOPE_BYTES = 64;
 /** What the gateway takes at once. */
 const MOST_EVENTS = 500;
+/** Longer than anything is held; who ends it sends. As long as a timer can be set, about. */
+const HELD_MS = 2e9;
 
 /** What happened to events, for the store. */
 export interface Report {
@@ -21,12 +23,12 @@ export interface Report {
 
 /** Empties queues into the gateway, one request at a time; a page that leaves sends beside that. */
 export interface DeliveryLoop {
-  /** Sends what is in the queue until it is empty or has to wait. */
+  /** Sends what is in the queue until it is empty or has to wait; nothing where it is too early for a try. */
   drain: (queue: Queue) => Promise<void>;
   /** What is not on its way yet, at once, as far as it fits into what a leaving page may send. */
   leave: (queue: Queue) => void;
-  /** Milliseconds until the next try; not positive where nothing is in the way. */
-  wait: () => number;
+  /** Milliseconds until the next try, very many while something else must come first; 0 where no try failed. */
+  due: () => number;
   /** Nothing is sent while something else must come first: one more such thing, or one less. */
   hold: (more: 1 | -1) => void;
   /** There may be a way to the gateway again. What the gateway itself asked for stands. */
@@ -44,13 +46,14 @@ export function createDelivery(
 ): DeliveryLoop {
   const inFlight = new Set<string>();
   let failures = 0;
+  /** When a failed try is due again; 0 from when that begins. Not told by the clock: it ticks between two looks. */
   let notBefore = 0;
   let unreachable = false;
   let held = 0;
   let known = false;
   let line = Promise.resolve();
 
-  const wait = () => (held ? Number.POSITIVE_INFINITY : notBefore - Date.now());
+  const wait = () => (held ? HELD_MS : notBefore - Date.now());
 
   function failed(outcome: Outcome): void {
     notBefore = Date.now() + delayMs(outcome, ++failures, Math.random());
@@ -115,9 +118,12 @@ export function createDelivery(
 
   async function empty(queue: Queue): Promise<void> {
     let size = batchSize;
+    // A timer may ring early by a fraction.
+    if (wait() > 0) return;
+    notBefore = 0;
     queue.refresh();
     // Also with nothing to send: a page that leaves soon has no time for it.
-    if (!known && wait() <= 0) await turn('exclusive', contact);
+    if (!known) await turn('exclusive', contact);
     while (known && queue.events.size && wait() <= 0) {
       report({ state: 'sending' });
       const batch = take(queue, size, false);
@@ -138,7 +144,7 @@ export function createDelivery(
       const batch = take(queue, MOST_EVENTS, true);
       if (batch.size) void send(queue, batch, true);
     },
-    wait,
+    due: () => (held || notBefore ? Math.max(1, wait()) : 0),
     hold(more) {
       held += more;
     },

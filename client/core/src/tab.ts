@@ -21,7 +21,7 @@ export type Turn = <T>(mode: LockMode, run: () => Promise<T>) => Promise<T>;
 export interface Tabs {
   open: () => Tab;
   /** Empties, one after the other, the queues whose pages are gone. */
-  adopt: (own: Tab, drain: (queue: Queue) => Promise<void>) => Promise<void>;
+  adopt: (own: Tab, drain: (queue: Queue) => Promise<unknown>) => Promise<void>;
   turn: Turn;
   /** Drops what waits in this browser. */
   clear: () => void;

@@ -155,20 +155,17 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
 
   async function flush(): Promise<void> {
     if (!get().enabled || !document) return;
-    // Timers may ring early by a fraction; then this only sets the next.
-    if (delivery.wait() <= 0) {
-      try {
-        await tab.owned;
-        await delivery.drain(tab.queue);
-        if (delivery.wait() <= 0) await tabs.adopt(tab, delivery.drain);
-      } catch {
-        // No lock for a page that has just been left.
-      }
+    try {
+      await tab.owned;
+      await delivery.drain(tab.queue);
+      if (!delivery.due()) await tabs.adopt(tab, async (queue) => delivery.due() || delivery.drain(queue));
+    } catch {
+      // No lock for a page that has just been left.
     }
     browser.clearTimeout(retrying);
-    const wait = delivery.wait();
-    if (wait <= 0) set({ delivery: 'idle' });
-    else if (wait < Number.POSITIVE_INFINITY) retrying = browser.setTimeout(flush, wait);
+    const due = delivery.due();
+    if (!due) set({ delivery: 'idle' });
+    else retrying = browser.setTimeout(flush, due);
   }
 
   function choose(off: boolean, told = false): void {

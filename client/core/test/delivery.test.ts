@@ -110,6 +110,39 @@ describe('a gateway that cannot now', () => {
     expect(world.labels).toEqual(['kept']);
   });
 
+  test.each([0, 1])(
+    'is tried again although the clock ticks between two looks at it (%i looks before)',
+    async (before) => {
+      const { telemetry } = world.browser.open();
+      await world.pass(100);
+      const exact = Date.now;
+      let looks = before;
+      vi.spyOn(Date, 'now').mockImplementation(() => exact() - (++looks % 2));
+      world.gateway.fault = 'unavailable';
+      world.gateway.retryAfter = '';
+      telemetry.setFlushInterval(3_600_000);
+      telemetry.track('tools', 'tool_created', { label: 'kept' });
+      await Promise.all([telemetry.flush(), world.pass(50)]);
+      world.gateway.fault = 'none';
+      await world.pass(1000);
+      expect(world.labels).toEqual(['kept']);
+    },
+  );
+
+  test('is tried again also where the dice give no wait at all', async () => {
+    vi.mocked(Math.random).mockReturnValue(0);
+    world.gateway.fault = 'unavailable';
+    world.gateway.retryAfter = '';
+    const { telemetry } = world.browser.open();
+    telemetry.setFlushInterval(3_600_000);
+    telemetry.track('tools', 'tool_created', { label: 'kept' });
+    void telemetry.flush();
+    while (!world.gateway.requests.length) await world.pass(1);
+    world.gateway.fault = 'none';
+    await world.pass(1000);
+    expect(world.labels).toEqual(['kept']);
+  });
+
   test('is left alone also when the browser is online again', async () => {
     const tab = world.browser.open();
     await world.pass(100);

@@ -45,7 +45,7 @@ scenario(
       relay.fault = () => (relay.batches.length === before + 1 ? { kind: 'answer', status: 502 } : undefined);
       await visitor.track(page, 1);
       await visitor.flush(page);
-      await relay.until('another try', () => relay.batches[before + 1]?.status === 202, 3000);
+      await relay.until('another try', () => relay.batches[before + 1]?.status === 202);
       await page.waitForFunction(() => window.telemetry.getState().pending === 0);
     }
     await visitor.stored();
