@@ -15,12 +15,12 @@ JOBS ?= 3
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-services test-faults faults lint types format schema client client-test bench
+.PHONY: help setup demo up test test-services test-faults test-e2e faults lint types format schema client client-test bench
 
-test test-services test-faults faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
+test test-services test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with locked versions (again only when they change)
 	@echo "setup: .venv holds the locked versions; $(BIN)/convergio is the command line"
@@ -42,15 +42,18 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
 test: $(READY) lint types ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
-	@echo "test: services, faults and client side by side (JOBS=1: one after the other); each shows what it found at its end"
-	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) test-faults test-services client-test && \
+	@echo "test: faults, services, client and e2e, three at a time (JOBS=1: one after the other); each shows its output at its end"
+	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) test-faults test-services client-test test-e2e && \
 		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
 
 test-services: $(READY) ## Of make test: unit, contract and integration tests
 	@$(BIN)/pytest -m "not (e2e or fault or long)"
 
-test-faults: $(READY) ## Of make test: the whole pipeline, and what can go wrong, in short
-	@$(BIN)/pytest -m "(e2e or fault) and not long"
+test-faults: $(READY) ## Of make test: what can go wrong, in short
+	@$(BIN)/pytest -m "fault and not long"
+
+test-e2e: $(READY) ## Of make test: the whole pipeline
+	@$(BIN)/pytest -m "e2e and not long"
 
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
 	@CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \

@@ -59,6 +59,8 @@ class Processor:
         sink: Sink | None = None,
         set_aside: Callable[[Sequence[DeadLetter]], None] | None = None,
     ) -> None:
+        # All messages of a flush are there when it begins.
+        settings = settings.model_copy(update={"flush_seconds": 0.001})
         self.sink = sink or Sink(settings)
         self.set_aside: list[DeadLetter] = []
         self.ownerships = Ownerships()
