@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
@@ -25,6 +25,9 @@ TEST_PREFIX = ENV_PREFIX + "TEST_"
 
 MASK = "********"
 
+SEGMENT_DAYS = 8
+"""How much longer than its retention Kafka may keep a message, with segments of a week (`segment.ms`)."""
+
 ServiceSettings = TypeVar("ServiceSettings", bound=SharedSettings)
 
 
@@ -35,6 +38,23 @@ class TopicSettings(SharedSettings):
         7, ge=1, description="How long Kafka keeps events: the longest outage of the processors that loses none."
     )
     dead_letter_retention_days: int = Field(30, ge=1, description="How long Kafka keeps dead letters.")
+
+    @model_validator(mode="after")
+    def _are_erasures_remembered(self) -> Self:
+        """A message that outlives the memory of an erasure could bring back what was erased, by a replay or a redrive.
+
+        Kafka deletes a segment only when its newest record is old enough, and starts one a week by default.
+        """
+        kept = max(self.kafka_retention_days, self.dead_letter_retention_days) + SEGMENT_DAYS
+        remembered = getattr(self, "erasure_mark_days", kept)
+        if remembered < kept:
+            raise ValueError(
+                f"erasure_mark_days={remembered} is too short: Kafka may keep a message for {kept} days (the longer of "
+                f"kafka_retention_days={self.kafka_retention_days} and "
+                f"dead_letter_retention_days={self.dead_letter_retention_days}, and {SEGMENT_DAYS} until a segment is "
+                f"deleted); set CONVERGIO_ERASURE_MARK_DAYS to at least {kept}"
+            )
+        return self
 
 
 class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings):

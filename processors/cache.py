@@ -78,8 +78,10 @@ class UserCache:
             self.forget(user_id)
 
     def _weigh(self, user: User) -> None:
-        weight = 1 + len(user.ids) + sum(
-            1 if session.spans is None else 1 + len(session.spans) for session in user.sessions.values()
+        weight = (
+            1
+            + len(user.ids)
+            + sum(1 if session.spans is None else 1 + len(session.spans) for session in user.sessions.values())
         )
         self.weight += weight - user.weight
         user.weight = weight

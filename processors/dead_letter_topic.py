@@ -35,7 +35,8 @@ class DeadLetterTopic:
         """Blocks until all are acknowledged; raises `SetAsideFailed` if one is not. Those acknowledged by then are
         not written again when it is called again with all of them."""
         for letter in letters:
-            source = Source(self._source_topic, letter.message.partition, letter.message.offset)
+            topic_id, partition, offset = letter.message.source
+            source = Source(self._source_topic, partition, offset, topic_id)
             if source not in self._acknowledged:
                 self._write(letter, source)
                 self._acknowledged.add(source)

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from processors.places import Place
 from schemas.envelope import KIND_HEADER, VERSION, VERSION_HEADER, decode_erasure
 from schemas.events import ACTION_COLUMNS
 from schemas.ids import are_canonical
+from schemas.topics import UNKNOWN_TOPIC, source_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -22,6 +24,8 @@ _ROW_END = b"}\n"
 _ROW_BORDER = b"}\n{"
 # The days of ClickHouse's Date, by which events are partitioned, end in 2149.
 _LAST_YEAR = 2100
+# Kind and version; only a redriven message has more.
+_OWN_HEADERS = 2
 
 
 class Poison(Exception):
@@ -36,6 +40,32 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes
     headers: Sequence[tuple[str, bytes]]
+    topic_id: str = UNKNOWN_TOPIC
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.topic_id, self.partition, self.offset)
+
+    @property
+    def source(self) -> Place:
+        """Where it first stood: elsewhere, if it is a dead letter that was redriven."""
+        if len(self.headers) > _OWN_HEADERS:
+            try:
+                _, partition, offset, topic_id = source_of(self.headers)
+            except (KeyError, ValueError):
+                return self.place
+            return Place(topic_id, partition, offset)
+        return self.place
+
+    @property
+    def stored_place(self) -> Place:
+        """The place that its events are stored with: the source, so that it can be compared with an erasure's.
+
+        A redrive into another partition keeps its own, by which a redelivery is recognized.
+        """
+        source = self.source
+        return source if source.partition == self.partition else self.place
 
     @property
     def events(self) -> int:
@@ -68,10 +98,10 @@ class EventBatch:
 
     def stored_lines(self, kept: list[int] | None, epoch: int) -> bytes:
         """The rows (all, or those at the indices `kept`) as ClickHouse gets them: with their place in Kafka."""
-        message = self.message
+        stored = self.message.stored_place
         # Named even when it is 0: ClickHouse then refuses a row that comes with one of its own.
-        place = b',"kafka_partition":%d,"kafka_offset":%d,"epoch":%d' % (message.partition, message.offset, epoch)
-        value = message.value
+        place = b',"kafka_partition":%d,"kafka_offset":%d,"epoch":%d' % (stored.partition, stored.offset, epoch)
+        value = self.message.value
         if kept is not None:
             lines = value.split(b"\n")
             value = b"".join([lines[index] + b"\n" for index in kept])

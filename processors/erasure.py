@@ -3,50 +3,39 @@
 The request came through the user's own partition, so what they sent before it goes and what they send after it
 stays. Every step can be done again, at any later time, and by two owners of the partition at once.
 
-From the mark on nothing of the user's is shown. Deleting what it hides takes ClickHouse long, whoever it is of: so it
-is done for all at once, by `sweep`, and no flush waits for it.
+Once the erasure is marked, the views hide the user's rows. Physical deletes are slow: `processors.sweep` batches them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-
 from processors.envelopes import ErasureRequest
+from processors.places import covers
 from processors.readback import current_epoch
-from processors.sink import Sink, StoredErasure
+from processors.sink import Sink
 from processors.steps import Step, passed
+from schemas.topics import UNKNOWN_TOPIC
 
-_EPOCHS_PER_DELETE = 1000
+
+class ErasureTooOld(Exception):
+    """A redriven request to erase a user who has sent events since: they are in the same epoch and would go, too."""
 
 
 def erase(sink: Sink, request: ErasureRequest) -> None:
-    """Carries the request out, but for the deletes. Raises `SinkUnavailable`.
+    """Carries the request out, but for the deletes. Raises `SinkUnavailable`, `ErasureTooOld`.
 
-    Everything before it in its partition must have been stored already.
+    Everything before it in its partition must have been stored already. A request that was carried out before, or that
+    a later erasure covers, changes nothing.
     """
-    epoch, erasures = current_epoch(sink, request.user_id)
-    if not _is_marked(erasures, request):
+    message, user_id = request.message, request.user_id
+    epoch, erasures = current_epoch(sink, user_id)
+    if not any(covers(erasure.place, message.source, message.place) for erasure in erasures) and not _is_marked(
+        sink, request
+    ):
         passed(Step.ERASURE_READ)
+        if message.source != message.place:
+            _require_nothing_after(sink, request, epoch)
         _end_epoch(sink, request, epoch)
     passed(Step.ERASURE_MARKED)
-
-
-def sweep(sink: Sink) -> None:
-    """Deletes what stands of erased users, also what a late writer added after their erasure. Raises `SinkUnavailable`.
-
-    Does nothing while ClickHouse still carries earlier deletes out. The views hide these rows only as long as
-    `erasures_data` knows the user.
-    """
-    if sink.texts("deletes_under_way") != [["0"]]:
-        return
-    epochs: defaultdict[str, list[str]] = defaultdict(list)
-    for table, user_id, epoch in sink.texts("left_of_erased"):
-        epochs[table].append(f"('{user_id}',{epoch})")
-    for table, ended in epochs.items():
-        for start in range(0, len(ended), _EPOCHS_PER_DELETE):
-            sink.command("delete_erased", table=table, epochs=",".join(ended[start : start + _EPOCHS_PER_DELETE]))
-            passed(Step.ERASED_DELETED)
 
 
 def _end_epoch(sink: Sink, request: ErasureRequest, epoch: int) -> None:
@@ -55,17 +44,29 @@ def _end_epoch(sink: Sink, request: ErasureRequest, epoch: int) -> None:
     The mark names the closed day that the sum goes with, and is not written once a later day is closed: the sessions
     of that day would be counted with it and with the erasure. Then it is summed anew. Only the first mark counts.
     """
-    user_id, message = request.user_id, request.message
-    place = {"partition": message.partition, "offset": message.offset}
+    user_id, source = request.user_id, request.message.source
+    place: dict[str, str | int] = {"topic": source.topic_id, "partition": source.partition, "offset": source.offset}
     while True:
         ((closed,),) = sink.texts("last_closed_day")
         sink.command("erase_totals", user=user_id, epoch=epoch, closed=closed, **place)
         passed(Step.ERASURE_SUMMED)
-        sink.command("erase_mark", user=user_id, epoch=epoch, closed=closed, **place)
-        if _is_marked(sink.erasures([user_id]), request):
+        sink.command("erase_mark", user=user_id, epoch=epoch, closed=closed, unknown_topic=UNKNOWN_TOPIC, **place)
+        if _is_marked(sink, request):
             return
 
 
-def _is_marked(erasures: Iterable[StoredErasure], request: ErasureRequest) -> bool:
-    place = (request.message.partition, request.message.offset)
-    return any((erasure.partition, erasure.offset) == place for erasure in erasures)
+def _is_marked(sink: Sink, request: ErasureRequest) -> bool:
+    """Looks by place: the user of an erasure that was carried out long ago is forgotten."""
+    return bool(sink.erasures_at(request.message.source, request.user_id))
+
+
+def _require_nothing_after(sink: Sink, request: ErasureRequest, epoch: int) -> None:
+    source = request.message.source
+    ((events,),) = sink.texts(
+        "events_after", user=request.user_id, epoch=epoch, partition=source.partition, offset=source.offset
+    )
+    if events != "0":
+        raise ErasureTooOld(
+            f"the user has sent {events} events since this request, which would go as well; to erase everything run "
+            "`convergio erase` with their id: the key of this letter"
+        )

@@ -116,6 +116,6 @@ class Flusher:
         self._written = prepared.number
 
     def erase(self, step: Erase, caches: Mapping[int, UserCache]) -> None:
-        """Carries an erasure out. Raises `SinkUnavailable`."""
+        """Carries an erasure out. Raises `SinkUnavailable`, `ErasureTooOld`."""
         erase(self._sink, step.request)
         caches[step.request.message.partition].forget(step.request.user_id)

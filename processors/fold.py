@@ -118,7 +118,9 @@ class Fold:
         return False
 
     def _admit_batch(self, batch: EventBatch) -> None:
-        cache, partition, offset = self._caches[batch.message.partition], batch.message.partition, batch.message.offset
+        message = batch.message
+        partition, source, offset = message.partition, message.source, message.stored_place.offset
+        cache = self._caches[partition]
         rows, outcomes = batch.rows, self._folded.outcomes
         stored: defaultdict[int, list[int]] = defaultdict(list)
         user_id = session_id = ""
@@ -127,10 +129,14 @@ class Fold:
                 user_id, session_id = row.user_id, ""
                 user, new = cache[user_id], self._new[user_id]
                 indices = stored[user.epoch]
+                erased = bool(user.erasures) and user.has_erased(source, message.place)
+            if erased:
+                outcomes[Outcome.ERASED] += 1
+                continue
             outcome = user.admit(row.event_id, offset)
             if outcome is Outcome.REDELIVERED and _repeats(rows, index, indices):
                 outcome = Outcome.DUPLICATE
-            if outcome is Outcome.DUPLICATE or outcome is Outcome.ERASED:
+            if outcome is Outcome.DUPLICATE:
                 outcomes[outcome] += 1
                 continue
             if row.session_id != session_id:

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from processors.erasure import sweep
+from processors.metrics import ProcessorMetrics
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
+from processors.sweep import sweep
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +36,19 @@ class Housekeeping:
     `clock` gives the wall clock (UTC).
     """
 
-    def __init__(self, settings: ProcessorSettings, sink: Sink, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: ProcessorSettings, sink: Sink, metrics: ProcessorMetrics, clock: Callable[[], datetime]
+    ) -> None:
         self._settings = settings
         self._sink = sink
+        self._metrics = metrics
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="housekeeping")
         self._changed = asyncio.Event()
         self._stopping = False
         # Both at once at the start: whoever died before may have left something.
         self._closing = _Job(self._close_days)
-        self._sweeping = _Job(lambda: sweep(self._sink))
+        self._sweeping = _Job(self._sweep)
 
     def erased(self) -> None:
         """An erasure was carried out: there is something to delete, soon and together with others."""
@@ -75,6 +79,12 @@ class Housekeeping:
         except SinkUnavailable as error:
             job.due = min(job.due, time.monotonic() + _RETRY_SECONDS)
             log.warning("housekeeping failed", extra={"reason": str(error)})
+
+    def _sweep(self) -> None:
+        oldest = sweep(self._sink, self._clock(), self._settings.erasure_mark_days)
+        self._metrics.oldest_unswept_erasure.set(oldest or 0)
+        if oldest is not None:
+            self._sweeping.due = time.monotonic() + self._settings.erasure_sweep_seconds
 
     def _close_days(self) -> None:
         closed = close_days(self._sink, self._clock(), self._settings.retention_days)

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 from processors.buffer import Batch, MessageBuffer
 from processors.cache import UserCache
 from processors.dead_letters import DeadLetter, DeadLetterLimit, SetAsideFailed, TooManyDeadLetters
+from processors.erasure import ErasureTooOld
 from processors.flush import Flusher, FlushReport, FoldFailed, Prepared
 from processors.health import Health
 from processors.metrics import ProcessorMetrics
@@ -189,7 +190,11 @@ class FlushLoop:
             step = flush.plan.steps[flush.begun]
             if isinstance(step, Erase):
                 await self._settle()
-                await self._thread(self._flusher.erase, step, flush.caches)
+                try:
+                    await self._thread(self._flusher.erase, step, flush.caches)
+                except ErasureTooOld as error:
+                    flush.plan.refuse(step, str(error))
+                    continue
                 flush.plan.steps.remove(step)
                 flush.report.erasures += 1
             else:
@@ -284,9 +289,7 @@ class FlushLoop:
             return
         self._metrics.flush_failures.inc()
         self._health.waiting(f"a flush is tried again: {error}")
-        log.warning(
-            "flush failed", extra={"messages": messages, "retry_seconds": retry_seconds, "reason": str(error)}
-        )
+        log.warning("flush failed", extra={"messages": messages, "retry_seconds": retry_seconds, "reason": str(error)})
 
     async def _thread(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         return await asyncio.wrap_future(self._executor.submit(work, *arguments, **options))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from processors.cache import UserCache
 from processors.envelopes import Message
+from schemas.topics import UNKNOWN_TOPIC
 
 
 class DeliveryError(Exception):
@@ -28,17 +29,20 @@ class Ownership:
     """A partition that this processor holds, with the cache of its users.
 
     `handed_on`, `received` and `stored` are next offsets: everything before them was handed on by the transport, taken
-    over by the message buffer, or stored (or dead-lettered). `committed` is what the broker has confirmed.
+    over by the message buffer, or stored (or dead-lettered). `committed` is what the broker has confirmed. All
+    are offsets of the topic that has the id `topic_id`.
     """
 
     partition: int
     start: int
+    topic_id: str = UNKNOWN_TOPIC
     handed_on: int = field(init=False)
     received: int = field(init=False)
     stored: int = field(init=False)
     committed: int | None = None
     revoked: bool = False
     cache: UserCache = field(default_factory=UserCache)
+
     def __post_init__(self) -> None:
         self.handed_on = self.received = self.stored = self.start
 
@@ -140,10 +144,10 @@ class Ownerships(Mapping[int, Ownership]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def begin(self, partition: int, start: int) -> Ownership:
+    def begin(self, partition: int, start: int, topic_id: str = UNKNOWN_TOPIC) -> Ownership:
         """Begins a new ownership at the committed offset or the log's start; ends the one before."""
         self.revoke([partition])
-        ownership = self._held[partition] = Ownership(partition, start)
+        ownership = self._held[partition] = Ownership(partition, start, topic_id)
         return ownership
 
     def revoke(self, partitions: Iterable[int]) -> None:
@@ -157,11 +161,6 @@ class Ownerships(Mapping[int, Ownership]):
         """By partition: the watermark that the broker does not have yet."""
         watermarks = {partition: ownership.committable for partition, ownership in self._held.items()}
         return {partition: offset for partition, offset in watermarks.items() if offset is not None}
-
-    def committed(self, partition: int, offset: int) -> None:
-        """The broker has confirmed a commit."""
-        if partition in self._held:
-            self._held[partition].committed = offset
 
 
 def _contiguous(messages: Sequence[Message], begins: int) -> Sequence[Message]:

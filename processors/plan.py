@@ -38,14 +38,15 @@ class Plan:
     steps: list[Step]
     letters: list[DeadLetter]
 
-    def refuse(self, store: Store, reason: str) -> None:
-        """The block cannot be folded or stored: halves it; a single message becomes a dead letter."""
-        index = next(index for index, step in enumerate(self.steps) if step is store)
-        if len(store.batches) > 1:
-            self.steps[index : index + 1] = store.halves()
-        else:
-            del self.steps[index]
-            self.letters.append(DeadLetter(store.batches[0].message, reason))
+    def refuse(self, refused: Step, reason: str) -> None:
+        """A step cannot be carried out: halves a block; a single message becomes a dead letter."""
+        index = next(index for index, step in enumerate(self.steps) if step is refused)
+        if isinstance(refused, Store) and len(refused.batches) > 1:
+            self.steps[index : index + 1] = refused.halves()
+            return
+        del self.steps[index]
+        message = refused.batches[0].message if isinstance(refused, Store) else refused.request.message
+        self.letters.append(DeadLetter(message, reason))
 
     def leave_out(self, partitions: Iterable[int]) -> None:
         """Drops what belongs to partitions that were revoked."""

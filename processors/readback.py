@@ -16,6 +16,7 @@ from processors.cache import UserCache
 from processors.dedup import User
 from processors.envelopes import EventBatch
 from processors.fold import Fold, SessionKey
+from processors.places import Place
 from processors.sessions import MAX_MAESTROS, Session, Spans
 from processors.sink import SessionEvents, Sink, StoredErasure, StoredSession, StoredUser
 from schemas.events import ACTION_COLUMNS
@@ -32,9 +33,7 @@ class _Wanted:
     topic); `events` and `sessions` are ids by user. Nothing is looked up for the users in `without_rows`.
     """
 
-    def __init__(
-        self, batches: Iterable[EventBatch], caches: Mapping[int, UserCache], without_rows: Set[str]
-    ) -> None:
+    def __init__(self, batches: Iterable[EventBatch], caches: Mapping[int, UserCache], without_rows: Set[str]) -> None:
         self.places: defaultdict[str, set[int]] = defaultdict(set)
         self.events: defaultdict[str, set[str]] = defaultdict(set)
         self.sessions: defaultdict[str, set[str]] = defaultdict(set)
@@ -121,14 +120,16 @@ def _put_users(
     epochs = _epochs(stored, erasures)
     for partition, user_id in places:
         caches[partition].put(user_id, User(complete=user_id not in epochs, epoch=epochs.get(user_id, 0)))
+    by_user: defaultdict[str, list[Place]] = defaultdict(list)
     for erasure in erasures:
-        if (erasure.partition, erasure.user_id) in places:
-            user = caches[erasure.partition][erasure.user_id]
-            user.erased_through = max(user.erased_through, erasure.offset)
+        by_user[erasure.user_id].append(erasure.place)
+    for partition, user_id in places:
+        if user_id in by_user:
+            caches[partition][user_id].erasures = by_user[user_id]
 
 
 def _epochs(stored: Iterable[StoredUser], erasures: Iterable[StoredErasure]) -> dict[str, int]:
-    # The note of an erasure goes after a month, what came after it stays.
+    # An erasure is forgotten one day, what came after it stays.
     epochs = {user.user_id: user.epoch for user in stored}
     for erasure in erasures:
         epochs[erasure.user_id] = max(epochs.get(erasure.user_id, 0), erasure.epoch + 1)

@@ -158,4 +158,3 @@ class Session:
             "maestros": dict(self.maestros),
             **self.counts,
         }
-

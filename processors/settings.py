@@ -38,3 +38,9 @@ class ProcessorSettings(SharedSettings):
     erasure_sweep_seconds: float = Field(
         30.0, gt=0, description="How long after an erasure its rows, hidden at once, are deleted together with others'."
     )
+    erasure_mark_days: int = Field(
+        45,
+        ge=1,
+        description="How long the id of an erased user is kept to hide what is replayed or redriven; at least 8 days"
+        " longer than Kafka keeps events and dead letters.",
+    )

@@ -15,8 +15,10 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from clickhouse_connect.driver.summary import QuerySummary
 from urllib3 import Timeout
 
+from processors.places import Place
 from processors.settings import ProcessorSettings
 from processors.sql import sql
+from schemas.topics import UNKNOWN_TOPIC
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
 _ROW_ERRORS = {
@@ -125,9 +127,15 @@ class StoredErasure(NamedTuple):
     """One row of `erasures_data`."""
 
     user_id: str
+    topic_id: str
     partition: int
     offset: int
     epoch: int
+
+    @property
+    def place(self) -> Place:
+        """Where the message stands that asked for it."""
+        return Place(self.topic_id, self.partition, self.offset)
 
 
 class _Answer(msgspec.Struct, Generic[Row]):
@@ -216,6 +224,18 @@ class Sink:
             for users in _chunks(sorted(user_ids))
             for erasure in self._rows(_decode_erasures, "erasures", users=_quoted(users))
         ]
+
+    def erasures_at(self, place: Place, user_id: str) -> list[StoredErasure]:
+        """The erasure that the message at a place asked for, if it was carried out; its user may be forgotten."""
+        return self._rows(
+            _decode_erasures,
+            "erasures_at",
+            topic=place.topic_id,
+            partition=place.partition,
+            offset=place.offset,
+            user=user_id,
+            unknown_topic=UNKNOWN_TOPIC,
+        )
 
     def insert_events(self, lines: bytes) -> None:
         """Stores events: JSON rows of `events_data`, one a line, as one block."""

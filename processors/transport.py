@@ -13,11 +13,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    NodeNotReadyError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -25,6 +35,8 @@ from faust.types.tuples import ConsumerMessage
 from processors.buffer import MessageBuffer
 from processors.envelopes import Message
 from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
+from schemas.topic_ids import TopicIdRequest, topic_ids
+from schemas.topics import UNKNOWN_TOPIC
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +52,20 @@ class Polled(NamedTuple):
 
     records: Sequence[ConsumerRecord[bytes, bytes]]
     position: int
+
+
+class Start(NamedTuple):
+    """Where an ownership starts, and the topic's id."""
+
+    offset: int
+    topic_id: str
+
+
+class Watermark(NamedTuple):
+    """What is committed: an offset, and as its metadata the id of the topic that it is an offset of."""
+
+    offset: int
+    topic_id: str
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -87,13 +113,53 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
                 return None
             return Polled(records.get(partition, ()), position)
 
-    async def start_of(self, place: TP) -> int:
-        """The committed offset of the group, else the log's start. Raises `KafkaError`."""
+    async def start_of(self, place: TP) -> Start:
+        """The committed offset of the group, else the log's start. Raises `KafkaError`.
+
+        An offset that was committed for another topic of the same name says nothing about this one.
+        """
         consumer, partition = self._ensure_consumer(), _partition(place)
-        committed: int | None = await consumer.committed(partition)
+        topic_id = await self.topic_id_of(place.topic)
+        committed = (await consumer._coordinator.fetch_committed_offsets([partition])).get(partition)
         if committed is not None:
-            return committed
-        return int((await consumer.beginning_offsets([partition]))[partition])
+            if not _differ(topic_id, committed.metadata):
+                return Start(committed.offset, topic_id)
+            log.error(
+                "the topic was made anew since the last commit; it is read from its start",
+                extra={"topic": place.topic, "partition": place.partition},
+            )
+        return Start((await consumer.beginning_offsets([partition]))[partition], topic_id)
+
+    async def commit_watermarks(self, watermarks: Mapping[TP, Watermark]) -> bool:
+        """Commits for the partitions that are still assigned; returns whether the broker has confirmed it."""
+        assigned = self.assignment()
+        offsets = {
+            _partition(place): OffsetAndMetadata(*watermark)
+            for place, watermark in watermarks.items()
+            if place in assigned
+        }
+        if not offsets:
+            return False
+        # Faust warns of partitions that it has not seen committed for long.
+        self.tp_last_committed_at.update(dict.fromkeys(watermarks, monotonic()))
+        try:
+            await self._ensure_consumer().commit(offsets)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.warning("commit refused", extra={"reason": str(error)})
+            return False
+        return True
+
+    async def topic_id_of(self, topic: str) -> str:
+        """Kafka's id of the topic; `UNKNOWN_TOPIC` if the broker knows no ids or not the topic. Raises `KafkaError`."""
+        client = self._ensure_consumer()._client
+        node = client.get_random_node()
+        if node is None or not await client.ready(node):
+            raise NodeNotReadyError
+        try:
+            response = await client.send(node, TopicIdRequest([topic]))
+        except (IncompatibleBrokerVersion, NotImplementedError):
+            return UNKNOWN_TOPIC
+        return topic_ids(response).get(topic, UNKNOWN_TOPIC)
 
     async def bounds_of(self, place: TP) -> tuple[int, int]:
         """The log's first offset and its end. Raises `KafkaError`."""
@@ -148,7 +214,7 @@ class Consumer(driver.Consumer):
             ownership = self.ownerships.get(place.partition)
             if ownership is None or not self.flow_active or self.should_stop:
                 continue
-            admission = ownership.admit([_message(record) for record in records], position)
+            admission = ownership.admit(_messages(records, ownership), position)
             if admission.fetch is not None:
                 yield place, self._faust_message(place, admission.fetch)
             if admission.check:
@@ -202,11 +268,30 @@ class Consumer(driver.Consumer):
         return {place: watermarks[place.partition] for place in tps if place.partition in watermarks}
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        done = await super()._commit_offsets(offsets, start_new_transaction)
-        if done:
-            for place, offset in offsets.items():
-                self.ownerships.committed(place.partition, offset)
-        return done
+        # Read anew, so that offset and topic id belong together.
+        owned = {place: self.ownerships[place.partition] for place in offsets if place.partition in self.ownerships}
+        watermarks = {
+            place: Watermark(ownership.committable, ownership.topic_id)
+            for place, ownership in owned.items()
+            if ownership.committable is not None
+        }
+        if not watermarks or not await self._thread.call_thread(self._thread.commit_watermarks, watermarks):
+            return False
+        for place, watermark in watermarks.items():
+            owned[place].committed = watermark.offset
+        return True
+
+    async def check_topic(self) -> None:
+        """Ends the ownerships of a topic that was made anew: it is read from its start. Raises `KafkaError`."""
+        for topic in {place.topic for place in self.assignment()}:
+            topic_id = await self._thread.call_thread(self._thread.topic_id_of, topic)
+            for ownership in list(self.ownerships.values()):
+                if _differ(topic_id, ownership.topic_id):
+                    log.error(
+                        "the topic was made anew; it is read from its start",
+                        extra={"topic": topic, "partition": ownership.partition, "offset": ownership.handed_on},
+                    )
+                    self.ownerships.revoke([ownership.partition])
 
     async def _begin_ownerships(self) -> None:
         """Gives a start to each partition that was assigned and has none yet. Raises `KafkaError`."""
@@ -215,8 +300,8 @@ class Consumer(driver.Consumer):
                 generation = self.app.consumer_generation_id
                 start = await self._thread.call_thread(self._thread.start_of, place)
                 if generation == self.app.consumer_generation_id and place in self.assignment():
-                    self.ownerships.begin(place.partition, start)
-                    await self._seek(place, start)
+                    self.ownerships.begin(place.partition, *start)
+                    await self._seek(place, start.offset)
 
     async def _seek(self, partition: TP, offset: int) -> None:
         await self._thread.call_thread(self._thread.seek_to, {partition: offset})
@@ -231,7 +316,7 @@ class Consumer(driver.Consumer):
         current = self.ownerships.get(place.partition)
         if polled is None or current is not ownership or ownership.handed_on != expected or not self.flow_active:
             return
-        admission = ownership.admit([_message(record) for record in polled.records], polled.position, verified=True)
+        admission = ownership.admit(_messages(polled.records, ownership), polled.position, verified=True)
         if admission.fetch is not None:
             if admission.fetch.missing:
                 self.passed_over(admission.fetch)
@@ -244,6 +329,7 @@ class Consumer(driver.Consumer):
             return
         try:
             start, end = await self._thread.call_thread(self._thread.bounds_of, place)
+            topic_id = await self._thread.call_thread(self._thread.topic_id_of, place.topic)
         except KafkaError:  # the next poll shows it again
             return
         if self.ownerships.get(place.partition) is not ownership:
@@ -258,7 +344,7 @@ class Consumer(driver.Consumer):
                 "the log ends before the next offset; it is read again from its start",
                 extra={"partition": place.partition, "offset": expected, "log_start": start, "log_end": end},
             )
-            ownership = self.ownerships.begin(place.partition, start)
+            ownership = self.ownerships.begin(place.partition, start, topic_id)
         await self._seek(place, ownership.handed_on)
 
     def _faust_message(self, place: TP, fetch: Fetch) -> ConsumerMessage:
@@ -313,5 +399,16 @@ def _partition(place: TP) -> TopicPartition:
     return TopicPartition(place.topic, place.partition)
 
 
-def _message(record: ConsumerRecord[bytes, bytes]) -> Message:
-    return Message(record.partition, record.offset, record.key, record.value or b"", list(record.headers))
+def _differ(topic_id: str, other: str) -> bool:
+    """Whether two ids of topics are known and are not the same."""
+    known = {topic_id, other} - {UNKNOWN_TOPIC, ""}
+    return len(known) > 1
+
+
+def _messages(records: Iterable[ConsumerRecord[bytes, bytes]], ownership: Ownership) -> list[Message]:
+    return [
+        Message(
+            record.partition, record.offset, record.key, record.value or b"", list(record.headers), ownership.topic_id
+        )
+        for record in records
+    ]

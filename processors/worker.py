@@ -46,6 +46,7 @@ _REQUEST_SECONDS = 90.0
 # A member hears of another's coming and going with its next heartbeat: until then nobody processes what changes hands.
 _KAFKA_HEARTBEAT_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
+_METADATA_SECONDS = 30.0
 
 
 def create_app(settings: ProcessorSettings) -> faust.App:
@@ -65,6 +66,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         topic_disable_leader=True,
         consumer_auto_offset_reset=AUTO_OFFSET_RESET,
         consumer_max_fetch_size=_MAX_MESSAGE_BYTES,
+        # Partitions that were added, and a topic made anew, are seen that soon.
+        consumer_metadata_max_age_ms=round(_METADATA_SECONDS * 1000),
         # How large a dead letter may be is for the broker to say.
         producer_max_request_size=_NO_LIMIT,
         broker_commit_interval=0.5,
@@ -118,7 +121,7 @@ class _Processor:
         app.transport = Transport(app, self._ownerships, self._passed_over)
         self._buffer = MessageBuffer(settings, self._ownerships, time.monotonic)
         self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
-        self._housekeeping = Housekeeping(settings, Sink(settings), _now)
+        self._housekeeping = Housekeeping(settings, Sink(settings), self._metrics, _now)
         self._flush_loop = FlushLoop(
             settings,
             self._buffer,
@@ -169,6 +172,9 @@ class _Processor:
             self._metrics.oldest_unflushed.set(time.monotonic() - since if since is not None else 0.0)
             try:
                 async with asyncio.timeout(_WATCH_SECONDS * 5):
+                    consumer = self._app.consumer
+                    assert isinstance(consumer, Consumer)
+                    await consumer.check_topic()
                     progress = await self._offsets.read(self._partitions)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("offsets cannot be read", extra={"reason": str(error)})

@@ -12,16 +12,20 @@ from clickhouse_connect.driver.client import Client
 
 from infra.audit import stored
 from infra.audit.report import Partition, Report
-from infra.audit.sent import Sent, id_bytes
+from infra.audit.sent import Sent, Where, id_bytes
 from infra.clickhouse.client import connect
 from infra.clickhouse.reaching import clickhouse_errors
 from infra.errors import Unreachable
+from infra.kafka.client import topic_id_of
 from infra.kafka.dead_letters import dead_letters
 from infra.kafka.reading import Span, committed, read, spans
 from infra.settings import Settings
 from schemas.envelope import KIND_HEADER
+from schemas.topics import UNKNOWN_TOPIC, Source, source_of
 
 _POLL_SECONDS = 0.5
+_SWEEP_GRACE = timedelta(hours=1)
+"""How much later than it is due a sweep may be before the audit calls it a mistake."""
 _ATTEMPTS = 5
 
 
@@ -35,10 +39,11 @@ async def audit(settings: Settings, wait: float, now: datetime | None = None) ->
     held = await spans(settings, settings.events_topic)
     done = await wait_until_processed(settings, held, wait)
     report = Report(partitions={n: Partition(s.first, s.end, done.get(n, 0)) for n, s in sorted(held.items())})
-    sent = await _read_sent(settings, held, now)
+    topic_id = await topic_id_of(settings, settings.events_topic)
+    sent = await _read_sent(settings, held, topic_id, now)
     report.dead_letters = len(sent.dead)
     with clickhouse_errors(settings):
-        await asyncio.to_thread(_compare, settings, held, sent, report)
+        await asyncio.to_thread(_compare, settings, held, topic_id, sent, report)
         await _compare_sessions(settings, report)
     return report
 
@@ -62,22 +67,38 @@ async def wait_until_processed(settings: Settings, held: Mapping[int, Span], wai
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _read_sent(settings: Settings, held: Mapping[int, Span], now: datetime) -> Sent:
+async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str, now: datetime) -> Sent:
     letters = await dead_letters(settings)
-    here = {
-        (letter.source.partition, letter.source.offset)
-        for letter in letters
-        if letter.source.topic == settings.events_topic
-    }
-    sent = Sent(expired_before=now - timedelta(days=settings.retention_days), dead=frozenset(here))
+    here = [letter for letter in letters if letter.source.topic == settings.events_topic]
+    sent = Sent(
+        expired_before=now - timedelta(days=settings.retention_days),
+        dead=frozenset(
+            (letter.source.partition, letter.source.offset)
+            for letter in here
+            if letter.source.topic_id in (topic_id, UNKNOWN_TOPIC)
+        ),
+        waiting=frozenset(_where(letter.source, topic_id) for letter in here if not letter.redriven),
+    )
     async for partition, messages in read(settings, settings.events_topic, held):
         for message in messages:
-            kind = (dict(message.headers).get(KIND_HEADER) or b"events").decode(errors="replace")
-            sent.take(partition, message.offset, kind, message.value or b"")
+            headers = [(name, bytes(value or b"")) for name, value in message.headers]
+            kind = (dict(headers).get(KIND_HEADER) or b"events").decode(errors="replace")
+            try:
+                source = _where(source_of(headers), topic_id)
+            except (KeyError, ValueError):
+                source = None
+            sent.take(partition, message.offset, kind, message.value or b"", source)
     return sent
 
 
-def _compare(settings: Settings, held: Mapping[int, Span], sent: Sent, report: Report) -> None:
+def _where(source: Source, topic_id: str) -> Where:
+    """Partition and offset of a source; of an earlier topic of the same name with a partition that is below all."""
+    if source.topic_id in (topic_id, UNKNOWN_TOPIC) or topic_id == UNKNOWN_TOPIC:
+        return source.partition, source.offset
+    return -1 - source.partition, source.offset
+
+
+def _compare(settings: Settings, held: Mapping[int, Span], topic_id: str, sent: Sent, report: Report) -> None:
     missing: dict[bytes, frozenset[bytes]] = {}
     with connect(settings) as client:
         shown: set[bytes] = set()
@@ -86,8 +107,11 @@ def _compare(settings: Settings, held: Mapping[int, Span], sent: Sent, report: R
             if gone := _compare_user(user, rows, held, sent, report):
                 missing[user] = gone
         missing |= {user: sent.kept(user) for user in sent.users() if user not in shown}
-        forgotten = _erased_since(client, held) if missing else set()
+        forgotten = _erased_since(client, held, topic_id) if missing else set()
         report.copies = stored.physical_copies(client)
+        overdue = timedelta(seconds=settings.erasure_sweep_seconds) + _SWEEP_GRACE
+        for user_id, hidden in stored.unswept(client, overdue).items():
+            report.not_deleted.add(f"{user_id}: {hidden} events")
     report.erased = sent.erased_unique
     for user, events in missing.items():
         if user in forgotten:
@@ -130,12 +154,15 @@ def _compare_user(
     return kept - times.keys()
 
 
-def _erased_since(client: Client, held: Mapping[int, Span]) -> set[bytes]:
-    """Users who were erased after the audit began: what they had sent is gone by right."""
+def _erased_since(client: Client, held: Mapping[int, Span], topic_id: str) -> set[bytes]:
+    """Users who were erased after the audit began: what they had sent is gone by right.
+
+    Offsets of another topic say nothing: one that was made anew starts at 0 again.
+    """
     return {
         id_bytes(user)
-        for user, partition, offset in stored.erasures(client)
-        if partition in held and offset >= held[partition].end
+        for user, topic, partition, offset in stored.erasures(client)
+        if topic in (topic_id, UNKNOWN_TOPIC) and partition in held and offset >= held[partition].end
     }
 
 

@@ -72,6 +72,8 @@ class Report:
     """Messages that cannot be read and are no dead letters."""
     sessions_differ: Finding = field(default_factory=Finding)
     """Sessions that a recomputation from `events` contradicts."""
+    not_deleted: Finding = field(default_factory=Finding)
+    """Users whose hidden rows are not deleted long after their erasure."""
 
     @property
     def mistakes(self) -> dict[str, Finding]:
@@ -83,6 +85,7 @@ class Report:
             "shown but never sent": self.unexplained,
             "unreadable messages": self.undecodable,
             "sessions that differ": self.sessions_differ,
+            "erased but not deleted": self.not_deleted,
         }
 
     @property

@@ -15,6 +15,9 @@ import msgspec
 
 ID_BYTES = 16
 
+Where = tuple[int, int]
+"""Partition and offset of a message."""
+
 
 class _Row(msgspec.Struct, gc=False):
     user_id: str
@@ -36,8 +39,10 @@ class Sent:
 
     expired_before: datetime
     """Events from before this moment are out of retention: they may be stored or not."""
-    dead: frozenset[tuple[int, int]] = frozenset()
-    """(partition, offset) of messages that were dead-lettered: what is in them was not processed."""
+    dead: frozenset[Where] = frozenset()
+    """Where messages stand that were dead-lettered: what is in them was not processed."""
+    waiting: frozenset[Where] = frozenset()
+    """Those of them that were not redriven, or were set aside again: no copy of them was processed."""
 
     messages: int = 0
     rows: int = 0
@@ -46,19 +51,24 @@ class Sent:
     erasures: int = 0
     erased_unique: int = 0
     """Unique events that were erased; one that was sent again after its erasure counts in both lives."""
-    undecodable: list[tuple[int, int]] = field(default_factory=list)
+    undecodable: list[Where] = field(default_factory=list)
     """Places of messages that cannot be read and yet are no dead letters."""
     _kept: defaultdict[bytes, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
     _expired: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _erased: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    _erasures: defaultdict[bytes, list[Where]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, partition: int, offset: int, kind: str, value: bytes) -> None:
-        """Folds one message in; `kind` is its header, `events` or `erasure`."""
+    def take(self, partition: int, offset: int, kind: str, value: bytes, source: Where | None = None) -> None:
+        """Folds one message in; `kind` is its header, `events` or `erasure`.
+
+        `source` is where a redriven message first stood; in an earlier topic of that name its partition is negative.
+        """
         self.messages += 1
-        dead = (partition, offset) in self.dead
+        dead = (partition, offset) in self.dead or source in self.waiting
+        where = (partition, offset) if source is None else source
         try:
             if kind == "erasure" and not dead:
-                self._erase(id_bytes(_decode_erasure(value).user_id))
+                self._erase(id_bytes(_decode_erasure(value).user_id), where)
                 return
             rows = _decode_rows(value)
             ids = [(id_bytes(row.user_id), id_bytes(row.event_id), row.occurred_at) for row in rows]
@@ -71,7 +81,11 @@ class Sent:
             return
         self.rows += len(ids)
         for user, event, occurred_at in ids:
-            if occurred_at < self.expired_before:
+            if source is not None and self._covers(user, source):
+                if event not in self._erased[user]:
+                    self._erased[user].add(event)
+                    self.erased_unique += 1
+            elif occurred_at < self.expired_before:
                 self._expired[user].add(event)
             else:
                 self._kept[user] += event
@@ -98,8 +112,17 @@ class Sent:
         kept = sum(len(self.kept(user)) for user in self._kept)
         return kept + sum(len(self.expired(user)) for user in self._expired) + self.erased_unique
 
-    def _erase(self, user: bytes) -> None:
+    def _covers(self, user: bytes, source: Where) -> bool:
+        """Whether the user was erased after a message that was redriven since."""
+        partition, offset = source
+        return any(
+            offset <= erased_offset if partition == erased_partition else erased_partition >= 0
+            for erased_partition, erased_offset in self._erasures[user]
+        )
+
+    def _erase(self, user: bytes, where: Where) -> None:
         self.erasures += 1
+        self._erasures[user].append(where)
         gone = self.kept(user) | self.expired(user)
         self._kept.pop(user, None)
         self._expired.pop(user, None)

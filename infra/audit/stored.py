@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BufferedIOBase
 from itertools import groupby
 from operator import itemgetter
@@ -29,7 +30,20 @@ SELECT count() - uniqExact(user_id, event_id, epoch) FROM events_data
 WHERE (user_id, epoch) NOT IN (SELECT user_id, epoch FROM erasures_data)
 """
 
-_ERASURES = "SELECT DISTINCT toString(user_id), kafka_partition, kafka_offset FROM erasures_data FINAL"
+_ERASURES = """
+SELECT DISTINCT toString(user_id), toString(topic_id), kafka_partition, kafka_offset FROM erasures_data FINAL
+"""
+
+_UNSWEPT = """
+SELECT toString(user_id), count() FROM events_data
+WHERE (user_id, epoch) IN
+(
+    SELECT user_id, epoch FROM erasures_data FINAL
+    WHERE state = 'marked' AND erased_at < now() - toIntervalSecond({seconds:UInt32})
+)
+GROUP BY user_id
+ORDER BY user_id
+"""
 
 # From the events alone, by another way than the processors': sorted times, their differences, the short ones.
 # A session that reaches into a closed day has lost events to retention and cannot be recomputed any more.
@@ -90,10 +104,16 @@ def physical_copies(client: Client) -> int:
     return int(client.query(_COPIES).result_rows[0][0])
 
 
-def erasures(client: Client) -> list[tuple[str, int, int]]:
-    """(user, partition, offset) of every erasure that was carried out."""
+def erasures(client: Client) -> list[tuple[str, str, int, int]]:
+    """(user, topic id, partition, offset) of every erasure that was carried out."""
     rows = client.query(_ERASURES).result_rows
-    return [(str(user), int(partition), int(offset)) for user, partition, offset in rows]
+    return [(str(user), str(topic), int(partition), int(offset)) for user, topic, partition, offset in rows]
+
+
+def unswept(client: Client, longer_than: timedelta) -> dict[str, int]:
+    """Hidden rows that still stand, by user, of erasures carried out so long ago."""
+    rows = client.query(_UNSWEPT, parameters={"seconds": round(longer_than.total_seconds())}).result_rows
+    return {str(user): int(count) for user, count in rows}
 
 
 def session_count(client: Client) -> int:

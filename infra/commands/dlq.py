@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,24 +23,35 @@ dlq = typer.Typer(
 Reason = Annotated[str, typer.Option("--reason", help="Only those whose reason contains this text.")]
 
 
+class State(StrEnum):
+    """What became of a dead letter."""
+
+    WAITING = "waiting"
+    REDRIVEN = "redriven"
+    ERASED = "erased"
+
+
 @dlq.command("list")
 def list_letters(
     reason: Reason = "",
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
 ) -> None:
-    """List dead letters, each once, with the reason it was set aside."""
+    """List dead letters, each once, with the reason it was set aside.
+
+    State: waiting for a redrive, redriven, or erased: its user was erased after sending it.
+    """
     letters = _letters(reason)
     if output is Format.JSON:
-        typer.echo(json.dumps([_facts(letter) for letter in letters[:limit]], indent=2))
+        typer.echo(json.dumps([_facts(letter, state) for letter, state in letters[:limit]], indent=2))
         return
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("letter", "set aside at", "bytes", "reason", box=None, pad_edge=False)
-    for letter in letters[:limit]:
+    table = Table("letter", "set aside at", "state", "bytes", "reason", box=None, pad_edge=False)
+    for letter, state in letters[:limit]:
         when = f"{letter.died_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(letter.name, when, number(len(letter.value)), Text(letter.reason))
+        table.add_row(letter.name, when, state.value, number(len(letter.value)), Text(_reason(letter, state)))
     if letters:
         out.print(table)
     rest = len(letters) - min(limit, len(letters))
@@ -48,19 +60,23 @@ def list_letters(
 
 @dlq.command()
 def show(letter: Annotated[str, typer.Argument(help="partition:offset, as `dlq list` shows it.")]) -> None:
-    """Show one dead letter: where it came from, its headers, and its value as it was."""
-    for found in _letters(""):
-        if found.name == letter:
-            typer.echo(f"source   {found.source.topic} partition {found.source.partition} offset {found.source.offset}")
-            typer.echo(f"time     {found.died_at:%Y-%m-%d %H:%M:%S} UTC")
-            typer.echo(f"reason   {found.reason}")
-            typer.echo(f"key      {_text(found.key or b'')}")
-            for name, value in found.headers:
-                typer.echo(f"header   {name}: {_text(value)}")
-            typer.echo("")
-            typer.echo(_text(found.value))
-            return
-    raise Failure(f"there is no dead letter {letter}; `convergio dlq list` shows them all")
+    """Show a dead letter: where it came from, its headers, its value as it was. Of an erased user: only its place."""
+    shown = [(found, state) for found, state in _letters("") if found.name == letter]
+    if not shown:
+        raise Failure(f"there is no dead letter {letter}; `convergio dlq list` shows them all")
+    for found, state in shown:
+        typer.echo(f"source   {found.source.topic} partition {found.source.partition} offset {found.source.offset}")
+        typer.echo(f"time     {found.died_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(f"state    {state.value}")
+        typer.echo(f"reason   {_reason(found, state)}")
+        if state is State.ERASED:
+            typer.echo("\nIts user was erased after sending it: the rest is not shown, and it is never sent again.")
+            continue
+        typer.echo(f"key      {_text(found.key or b'')}")
+        for name, value in found.headers:
+            typer.echo(f"header   {name}: {_text(value)}")
+        typer.echo("")
+        typer.echo(_text(found.value))
 
 
 @dlq.command()
@@ -72,45 +88,70 @@ def redrive(
 ) -> None:
     """Send dead letters to the processors once more, after what was wrong has been put right.
 
-    The original goes to its user's partition again, acknowledged by Kafka. Doing it twice does no harm: every event
-    is known by its id and counted once. A letter stays in the list until Kafka's retention removes it.
+    The original goes to its user's partition again, acknowledged by Kafka. A letter is sent again once, unless it is
+    set aside again; one of a user who was erased after sending it is not sent. No event is counted twice.
     """
     from infra.kafka.dead_letters import redrive as send_again
     from infra.settings import load
 
     found = _letters(reason)
     if letters:
-        unknown = set(letters) - {letter.name for letter in found}
+        unknown = set(letters) - {letter.name for letter, _ in found}
         if unknown:
             raise Failure(f"there is no dead letter {', '.join(sorted(unknown))}; `convergio dlq list` shows them all")
-        found = [letter for letter in found if letter.name in letters]
-    found = found[:limit]
+        found = [(letter, state) for letter, state in found if letter.name in letters]
+    waiting = [letter for letter, state in found if state is State.WAITING][:limit]
+    left_out = "".join(
+        f", {number(count)} {words} left out"
+        for state, words in ((State.REDRIVEN, "sent again before"), (State.ERASED, "of erased users"))
+        if (count := sum(1 for _, each in found if each is state))
+    )
     if dry_run:
-        for letter in found:
+        for letter in waiting:
             typer.echo(f"{letter.name} {letter.reason}")
-        out.print(f"{number(len(found))} dead letter(s) would be sent again")
+        out.print(f"{number(len(waiting))} dead letter(s) would be sent again{left_out}")
         return
-    count = asyncio.run(send_again(load(), found))
-    out.print(f"{number(count)} dead letter(s) sent again and acknowledged; events stored before are not counted twice")
+    count = asyncio.run(send_again(load(), waiting))
+    out.print(
+        f"{number(count)} dead letter(s) sent again and acknowledged{left_out}; "
+        "events stored before are not counted twice"
+    )
 
 
-def _letters(reason: str) -> list[DeadLetter]:
+def _letters(reason: str) -> list[tuple[DeadLetter, State]]:
+    return [(letter, state) for letter, state in asyncio.run(_read()) if reason in _reason(letter, state)]
+
+
+async def _read() -> list[tuple[DeadLetter, State]]:
+    from infra.erased_letters import erased
     from infra.kafka.dead_letters import dead_letters
     from infra.settings import load
 
-    return [letter for letter in asyncio.run(dead_letters(load())) if reason in letter.reason]
+    settings = load()
+    letters = await dead_letters(settings)
+    gone = await erased(settings, letters)
+    return [
+        (letter, State.ERASED if letter.source in gone else State.REDRIVEN if letter.redriven else State.WAITING)
+        for letter in letters
+    ]
 
 
-def _facts(letter: DeadLetter) -> dict[str, str | int]:
+def _reason(letter: DeadLetter, state: State) -> str:
+    """Why it was set aside; without what the reason may quote if its user was erased."""
+    return letter.reason.partition(":")[0] if state is State.ERASED else letter.reason
+
+
+def _facts(letter: DeadLetter, state: State) -> dict[str, str | int]:
     return {
         "letter": letter.name,
         "topic": letter.source.topic,
         "partition": letter.source.partition,
         "offset": letter.source.offset,
-        "key": _text(letter.key or b""),
-        "reason": letter.reason,
+        "key": "" if state is State.ERASED else _text(letter.key or b""),
+        "reason": _reason(letter, state),
         "set_aside_at": letter.died_at.isoformat(),
         "bytes": len(letter.value),
+        "state": state.value,
     }
 
 

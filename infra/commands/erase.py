@@ -50,7 +50,7 @@ async def _wait_until_gone(settings: Settings, user: str, place: tuple[int, int]
     query = """
         SELECT
             (SELECT uniqExact(kafka_offset) FROM erasures_data
-             WHERE kafka_partition = {partition:UInt16} AND kafka_offset = {offset:UInt64}),
+             WHERE kafka_partition = {partition:UInt16} AND kafka_offset = {offset:UInt64} AND user_id = {user:UUID}),
             (SELECT count() FROM events
              WHERE user_id = {user:UUID} AND kafka_partition = {partition:UInt16} AND kafka_offset < {offset:UInt64})
     """

@@ -1,13 +1,13 @@
 """Dead letters: which there are, and how they get another try.
 
-A dead letter is written again after a crash, so copies share a key and count as one. Redriving sends the
-original message once more; the topic of dead letters itself is only ever read here.
+A dead letter is written again after a crash, so copies share a source and count as one. Redriving sends the original
+message once more, together with its source, and then notes that in the dead-letter topic, so that it is done once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aiokafka import ConsumerRecord
@@ -21,26 +21,24 @@ from schemas.ids import are_canonical
 from schemas.settings import SharedSettings
 from schemas.topics import (
     REASON_HEADER,
+    REDRIVEN_HEADER,
     SOURCE_KEY_HEADER,
-    SOURCE_OFFSET_HEADER,
-    SOURCE_PARTITION_HEADER,
-    SOURCE_TOPIC_HEADER,
     Source,
-    dead_letter_source,
+    dead_letter_key,
+    redriven_note,
+    source_headers,
+    source_of,
+    without_source,
 )
-
-_ADDED_HEADERS = {
-    REASON_HEADER,
-    SOURCE_TOPIC_HEADER,
-    SOURCE_PARTITION_HEADER,
-    SOURCE_OFFSET_HEADER,
-    SOURCE_KEY_HEADER,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message that could not be processed, as it was, and why."""
+    """One message that could not be processed, as it was, and why.
+
+    `place` is its partition and offset in the dead-letter topic. One that was redriven and has died again is not
+    `redriven`.
+    """
 
     source: Source
     reason: str
@@ -48,47 +46,62 @@ class DeadLetter:
     value: bytes
     headers: list[tuple[str, bytes]]
     died_at: datetime
+    place: tuple[int, int]
+    redriven: bool = False
 
     @property
     def name(self) -> str:
         """`partition:offset` of the source; what people call it by."""
         return f"{self.source.partition}:{self.source.offset}"
 
-
-def dead_letter(message: ConsumerRecord[bytes, bytes]) -> DeadLetter | None:
-    """What a message of the dead-letter topic says; None if it is none of ours."""
-    headers = [(name, bytes(value or b"")) for name, value in message.headers]
-    try:
-        source = dead_letter_source(headers)
-    except (KeyError, ValueError):
-        return None
-    last = dict(headers)
-    return DeadLetter(
-        source=source,
-        reason=last.get(REASON_HEADER, b"").decode(errors="replace"),
-        key=last.get(SOURCE_KEY_HEADER) or None,
-        value=message.value or b"",
-        headers=[(name, value) for name, value in headers if name not in _ADDED_HEADERS],
-        died_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
-    )
+    @property
+    def user_id(self) -> str | None:
+        """Whose message it was, by its key."""
+        key = (self.key or b"").decode(errors="replace")
+        return key if are_canonical([key]) else None
 
 
 async def dead_letters(settings: SharedSettings) -> list[DeadLetter]:
     """Every dead letter once, by source partition and offset. Raises `Unreachable`, `WrongUse`."""
     topic = settings.dead_letter_topic
     found: dict[Source, DeadLetter] = {}
+    redriven: dict[Source, int] = {}
     async for _, messages in read(settings, topic, await spans(settings, topic)):
         for message in messages:
-            if letter := dead_letter(message):
-                found.setdefault(letter.source, letter)
-    return [found[source] for source in sorted(found)]
+            headers = [(name, bytes(value or b"")) for name, value in message.headers]
+            try:
+                source = source_of(headers)
+                noted = dict(headers).get(REDRIVEN_HEADER)
+                if noted is None:
+                    found[source] = _dead_letter(message, headers, source)
+                else:
+                    redriven[source] = max(redriven.get(source, -1), int(noted))
+            except (KeyError, ValueError):  # none of ours
+                continue
+    return [
+        replace(found[source], redriven=found[source].place[1] <= redriven.get(source, -1)) for source in sorted(found)
+    ]
+
+
+def _dead_letter(message: ConsumerRecord[bytes, bytes], headers: list[tuple[str, bytes]], source: Source) -> DeadLetter:
+    last = dict(headers)
+    return DeadLetter(
+        source=source,
+        reason=last.get(REASON_HEADER, b"").decode(errors="replace"),
+        key=last.get(SOURCE_KEY_HEADER) or None,
+        value=message.value or b"",
+        headers=without_source(headers),
+        died_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
+        place=(message.partition, message.offset),
+    )
 
 
 async def redrive(settings: SharedSettings, letters: Iterable[DeadLetter]) -> int:
     """Sends the originals to the events topic again and returns how many Kafka acknowledged.
 
-    Each goes to the partition where its user's messages go now. A redrive can be repeated: events are known by
-    their id and counted once. Raises `Unreachable`, `WrongUse`.
+    Each goes to the partition where its user's messages go now, with its source: what an erasure covers stays erased.
+    If this is interrupted, the last one may be sent once more later: events are known by their id and counted once.
+    Raises `Unreachable`, `WrongUse`.
     """
     count = 0
     partitions = len(await partitions_of(settings, settings.events_topic))
@@ -100,7 +113,15 @@ async def redrive(settings: SharedSettings, letters: Iterable[DeadLetter]) -> in
                     letter.value,
                     key=letter.key,
                     partition=_partition(letter, partitions),
-                    headers=letter.headers,
+                    headers=[*letter.headers, *source_headers(letter.source)],
+                )
+                partition, offset = letter.place
+                await client.send_and_wait(
+                    settings.dead_letter_topic,
+                    b"",
+                    key=dead_letter_key(letter.source),
+                    partition=partition,
+                    headers=redriven_note(letter.source, offset),
                 )
             except MessageSizeTooLargeError as error:
                 raise WrongUse(
@@ -113,5 +134,5 @@ async def redrive(settings: SharedSettings, letters: Iterable[DeadLetter]) -> in
 
 def _partition(letter: DeadLetter, partitions: int) -> int:
     """The user's partition; where it came from, if its key names no user."""
-    key = (letter.key or b"").decode(errors="replace")
-    return partition_for(key, partitions) if are_canonical([key]) else letter.source.partition % partitions
+    user_id = letter.user_id
+    return letter.source.partition % partitions if user_id is None else partition_for(user_id, partitions)

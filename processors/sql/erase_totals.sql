@@ -2,9 +2,9 @@
 -- holds no id. Shown only once the erasure itself is written and names its closed day. Replaced only by a row with more
 -- events, so running it again is harmless, also when the sessions are gone.
 INSERT INTO totals_data
-    (source, closed_day, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
+    (source, closed_day, topic_id, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
 SELECT
-    'erasure', '{closed}', {partition}, {offset}, count() AS erased_sessions, sum(study_ms), sum(events),
+    'erasure', '{closed}', '{topic}', {partition}, {offset}, count() AS erased_sessions, sum(study_ms), sum(events),
     {counter_sums}, CAST(sumMap(maestros), 'Map(String, UInt64)')
 FROM sessions_data FINAL
 WHERE user_id = '{user}' AND epoch = {epoch} AND toDate(last_event_at) > '{closed}'

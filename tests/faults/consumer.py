@@ -22,7 +22,8 @@ from processors import transport
 from processors.buffer import MessageBuffer
 from processors.envelopes import Message
 from processors.ownership import Fetch, Ownerships
-from processors.transport import Polled
+from processors.transport import Polled, Start, Watermark
+from schemas.topics import UNKNOWN_TOPIC
 from tests.faults.group import Group
 from tests.faults.jobs import Kind
 from tests.faults.owners import Owner
@@ -48,9 +49,29 @@ class _Thread:
     async def call_thread(self, method: Callable[..., Any], *arguments: Any) -> Any:
         return await method(*arguments)
 
-    async def start_of(self, place: TP) -> int:
+    async def start_of(self, place: TP) -> Start:
         number = place.partition
-        return await self._owner.ask(f"start_of {number}", lambda: self._group.start_of(number), Kind.FETCH)
+        offset = await self._owner.ask(f"start_of {number}", lambda: self._group.start_of(number), Kind.FETCH)
+        return Start(offset, UNKNOWN_TOPIC)
+
+    async def topic_id_of(self, topic: str) -> str:
+        return UNKNOWN_TOPIC
+
+    async def commit_watermarks(self, watermarks: Mapping[TP, Watermark]) -> bool:
+        offsets = {place: watermark.offset for place, watermark in watermarks.items() if place in self.assigned}
+        generation = self.generation
+        if not offsets:
+            return False
+        try:
+            return await self._owner.ask(
+                f"commit {_told(offsets)}",
+                lambda: self._group.commit(
+                    self._owner, generation, {place.partition: offset for place, offset in offsets.items()}
+                ),
+                Kind.COMMIT,
+            )
+        except KafkaError:
+            return False
 
     async def bounds_of(self, place: TP) -> tuple[int, int]:
         number, group = place.partition, self._group
@@ -182,20 +203,6 @@ class _Faust(driver.Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         await self._flows.wait()
         return await self._thread.poll(list(self._thread.assigned)), None
-
-    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        watermarks = {place.partition: offset for place, offset in offsets.items() if place in self._thread.assigned}
-        generation = self._thread.generation
-        if not watermarks:
-            return False
-        try:
-            return await self._owner.ask(
-                f"commit {_told(offsets)}",
-                lambda: self._group.commit(self._owner, generation, watermarks),
-                Kind.COMMIT,
-            )
-        except KafkaError:
-            return False
 
     async def _polls(self) -> None:
         while True:

@@ -8,13 +8,13 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from exporter.queries import Reader
-from processors.erasure import sweep
 from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from tests.events import Sent, erasure, expected_sessions, message, sent
 from tests.faults.owners import IDLE, StartSleeper
 from tests.in_process import Processor
 from tests.integration.test_flush import count, lifetime, sessions
+from tests.sweeping import swept
 
 
 def of_one_user(minutes: tuple[float, ...] = (30, 29)) -> list[Sent]:
@@ -87,11 +87,11 @@ def test_what_a_sleeper_writes_after_an_erasure_is_swept_away(
     sleeper.deliver(message(gone, 1))
     sleeper.run_until("insert_events")
     processor.flush(message(gone, 1), erasure(user, 2))
-    sweep(processor.sink)
+    swept(processor.sink)
     sleeper.run_until(IDLE)
     tables = ("events_data", "sessions_data", "recent_sessions_data")
     assert [count(client, table) for table in tables] == [2, 1, 1]
-    sweep(processor.sink)
+    swept(processor.sink)
     assert [count(client, table) for table in tables] == [0, 0, 0]
 
 
@@ -111,7 +111,7 @@ def test_a_crash_anywhere_in_an_erasure_is_mended_by_redelivery(
     processor.flush(*messages)
     assert sessions(client) == expected_sessions([after])
     assert lifetime(client) == (2, 60_000, 3)
-    sweep(processor.sink)
+    swept(processor.sink)
     assert count(client, "events_data") == count(client, "sessions_data") == count(client, "recent_sessions_data") == 1
 
 
@@ -139,7 +139,7 @@ def test_an_erasure_is_carried_out_also_where_an_earlier_topic_had_one_of_somebo
 ) -> None:
     for events in (of_one_user(), of_one_user()):
         Processor(settings).flush(message(events, 1), erasure(events[0].user, 2))
-        sweep(processor.sink)
+        swept(processor.sink)
         assert count(client, "users") == count(client, "events_data") == count(client, "sessions_data") == 0
 
 

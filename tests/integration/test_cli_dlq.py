@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from uuid import uuid4
 
+import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from schemas.envelope import headers, message_key, partition_for
-from schemas.topics import Source, dead_letter_headers, dead_letter_key
+from schemas.topics import Source, dead_letter_headers, dead_letter_key, source_of, without_source
 from tests.commands import Convergio
+from tests.servers import ClickHouseAddress
 
 PARTITIONS = 4
 
@@ -21,6 +23,20 @@ class DeadLetters:
     """The two topics of one test."""
 
     convergio: Convergio
+    clickhouse: ClickHouseAddress
+    database: str
+
+    def erase(self, user: str, offset: int) -> None:
+        """What a processor notes when it has carried out an erasure."""
+        columns = "kafka_partition, kafka_offset, user_id, epoch, erased_at"
+        row = f"{partition_for(user, PARTITIONS)}, {offset}, '{user}', 0, now64(3)"
+        with clickhouse_connect.get_client(**self.clickhouse.client_options, database=self.database) as client:
+            client.command(f"INSERT INTO erasures_data ({columns}) VALUES ({row})")
+
+    async def states(self) -> dict[str, str]:
+        """The state of each letter."""
+        listed = json.loads((await self.convergio("dlq", "list", "--format", "json")).output)
+        return {letter["letter"]: letter["state"] for letter in listed}
 
     @property
     def bootstrap(self) -> str:
@@ -62,17 +78,18 @@ class DeadLetters:
 
 
 @pytest.fixture
-async def letters(kafka_bootstrap: str, topic_prefix: str) -> DeadLetters:
+async def letters(kafka_bootstrap: str, topic_prefix: str, clickhouse: ClickHouseAddress, database: str) -> DeadLetters:
     convergio = Convergio(
         {
             "kafka_bootstrap": kafka_bootstrap,
             "events_topic": topic_prefix + "events",
             "dead_letter_topic": topic_prefix + "dlq",
             "partitions": str(PARTITIONS),
+            **{name: str(value) for name, value in clickhouse.settings(database).items()},
         }
     )
-    await convergio("migrate", "--no-tables")
-    return DeadLetters(convergio)
+    await convergio("migrate")
+    return DeadLetters(convergio, clickhouse, database)
 
 
 async def test_without_dead_letters_there_is_nothing_to_do(letters: DeadLetters) -> None:
@@ -95,6 +112,7 @@ async def test_copies_of_one_letter_are_one_and_reasons_can_be_searched(letters:
         "reason": "not JSON: truncated",
         "set_aside_at": "",
         "bytes": 5,
+        "state": "waiting",
     }
     table = (await letters.convergio("dlq", "list", "--reason", "missing")).output
     assert second in table
@@ -129,4 +147,40 @@ async def test_redriving_sends_the_original_to_its_users_partition(letters: Dead
     assert message.value == b'{"good": "by now"}\n'
     assert message.key == message_key(user)
     assert message.partition == partition_for(user, PARTITIONS)
-    assert list(message.headers) == headers("events")
+    source = source_of(list(message.headers))
+    assert (source.topic, source.partition, source.offset) == (
+        letters.convergio.settings["events_topic"],
+        partition_for(user, PARTITIONS),
+        3,
+    )
+    assert without_source(list(message.headers)) == headers("events")
+
+
+async def test_a_letter_is_sent_again_once_unless_it_dies_again(letters: DeadLetters) -> None:
+    user = str(uuid4())
+    name = await letters.add(b"{}", 3, user, "not JSON")
+    await letters.convergio("dlq", "redrive")
+    assert await letters.states() == {name: "redriven"}
+    again = await letters.convergio("dlq", "redrive", name)
+    assert again.output.startswith("0 dead letter(s) sent again and acknowledged, 1 sent again before left out")
+    assert len(await letters.sent_again()) == 1
+    await letters.add(b"{}", 3, user, "not JSON")
+    assert await letters.states() == {name: "waiting"}
+    await letters.convergio("dlq", "redrive")
+    assert len(await letters.sent_again()) == 2
+    assert await letters.states() == {name: "redriven"}
+
+
+async def test_of_an_erased_user_nothing_is_shown_and_nothing_sent_again(letters: DeadLetters) -> None:
+    user = str(uuid4())
+    before = await letters.add(b'{"label": "private"}\n', 3, user, "not UTF-8: private")
+    since = await letters.add(b'{"label": "later"}\n', 9, user, "not UTF-8: later")
+    letters.erase(user, 5)
+    assert await letters.states() == {before: "erased", since: "waiting"}
+    for arguments in (("show", before), ("list",), ("list", "--format", "json"), ("redrive", "--dry-run")):
+        shown = (await letters.convergio("dlq", *arguments)).output
+        assert "private" not in shown
+    assert "Its user was erased" in (await letters.convergio("dlq", "show", before)).output
+    sent = await letters.convergio("dlq", "redrive")
+    assert sent.output.startswith("1 dead letter(s) sent again and acknowledged, 1 of erased users left out")
+    assert [message.value for message in await letters.sent_again()] == [b'{"label": "later"}\n']

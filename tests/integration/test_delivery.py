@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from uuid import uuid4
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.structs import OffsetAndMetadata
 
+from infra.kafka.client import topic_id_of
 from processors.offsets import OffsetReader
+from schemas.topics import UNKNOWN_TOPIC
 from tests.events import message, sent
 from tests.processors import Pipeline, until
 
@@ -112,7 +117,63 @@ async def test_a_log_that_ends_before_the_committed_offset_is_read_from_its_star
     assert "the log ends before the next offset" in pipeline.log.read_text()
 
 
-async def commit(pipeline: Pipeline, offset: int) -> None:
+@pytest.mark.parametrize(
+    "running", [pytest.param(False, id="stopped"), pytest.param(True, id="running", marks=pytest.mark.long)]
+)
+async def test_a_topic_made_anew_is_read_from_its_start_however_far_it_reaches_by_then(
+    pipeline: Pipeline, running: bool
+) -> None:
+    """Its offsets start again, so a position or a commit from before says nothing about it."""
+    for _ in range(5):
+        await pipeline.send(message([sent()], 0))
+    async with pipeline.processor() as first:
+        await pipeline.until_committed()
+        if not running:
+            first.terminate()
+            await first.wait()
+        await make_anew(pipeline)
+        for _ in range(20):
+            await pipeline.send(message([sent()], 0))
+        if running:
+            await until_stored(pipeline, 25)
+            first.terminate()
+            await first.wait()
+    # As a processor does whose commit arrives when the topic is another one already.
+    await commit(pipeline, 25, topic_id=str(uuid4()))
+    for _ in range(10):
+        await pipeline.send(message([sent()], 0))
+    async with pipeline.processor():
+        await until_stored(pipeline, 35)
+        await pipeline.until_committed()
+    assert "the topic was made anew" in pipeline.log.read_text()
+
+
+async def until_stored(pipeline: Pipeline, events: int) -> None:
+    async def stored() -> bool:
+        return await asyncio.to_thread(pipeline.stored) == events
+
+    await until(stored, pipeline.log)
+
+
+async def make_anew(pipeline: Pipeline) -> None:
+    """Deletes the events topic and creates it again, as soon as Kafka lets us."""
+    settings, topic = pipeline.settings, pipeline.settings.events_topic
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        before = await topic_id_of(settings, topic)
+        await admin.delete_topics([topic])
+
+        async def created() -> bool:
+            await admin.create_topics([NewTopic(topic, settings.partitions, 1)])
+            return await topic_id_of(settings, topic) not in (before, UNKNOWN_TOPIC)
+
+        await until(created, pipeline.log)
+    finally:
+        await admin.close()
+
+
+async def commit(pipeline: Pipeline, offset: int, topic_id: str = "") -> None:
     """Commits an offset of partition 0 for the processors' group, which has no members."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=pipeline.settings.kafka_bootstrap,
@@ -123,7 +184,7 @@ async def commit(pipeline: Pipeline, offset: int) -> None:
     try:
         partition = TopicPartition(pipeline.settings.events_topic, 0)
         consumer.assign([partition])
-        await consumer.commit({partition: offset})
+        await consumer.commit({partition: OffsetAndMetadata(offset, topic_id)})
     finally:
         await consumer.stop()
 

@@ -13,13 +13,13 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse.migrate import migrate
 from processors.dedup import Outcome
 from processors.envelopes import Message
-from processors.erasure import sweep
 from processors.retention import close_days, last_closable_day
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
 from tests.in_process import FlushFailed, Processor
 from tests.servers import ClickHouseAddress
+from tests.sweeping import swept
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_an_erasure_takes_what_came_before_it_and_leaves_what_comes_after(proces
     processor.flush(message(gone, 1), message(other, 2))
     before = lifetime(client)
     processor.flush(erasure(user, 3), message([again], 4))
-    sweep(processor.sink)
+    swept(processor.sink)
     assert count(client, f"events_data WHERE user_id = '{user}' AND epoch = 0") == 0
     for table in ("sessions_data", "recent_sessions_data"):
         assert count(client, f"{table} WHERE user_id = '{user}' AND epoch = 0") == 0

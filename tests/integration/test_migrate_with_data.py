@@ -6,7 +6,7 @@ The oracle is a database that had the newest version from the beginning and was 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +16,13 @@ import pytest
 from infra.clickhouse import migrate as migrating
 from infra.clickhouse.migrate import migrate
 from processors.envelopes import Message
+from processors.places import Place
 from processors.retention import GRACE_DAYS, close_days
 from processors.settings import ProcessorSettings
-from processors.sink import Sink
+from processors.sink import Sink, StoredErasure, _filled
+from processors.sql import sql
 from schemas.sql import Migration, migrations
+from schemas.topics import UNKNOWN_TOPIC
 from tests.events import erasure, message, sent
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
@@ -32,6 +35,8 @@ VIEWS = 2
 """The migration that made views, without which no processor can work."""
 ERASURES_NAME_A_DAY = 6
 """The migration after which the mark of an erasure names a closed day."""
+ERASURES_NAME_A_TOPIC = 7
+"""The migration after which it also names the topic, and says how far the erasure is."""
 RECENT_SESSIONS = 4
 """The migration that brought a table which processors delete from."""
 
@@ -88,10 +93,29 @@ class _SinkOfThatTime(Sink):
             return [["1970-01-01"]]
         return super().texts(name, **values)
 
+    def erasures(self, user_ids: Iterable[str]) -> list[StoredErasure]:
+        if self._version >= ERASURES_NAME_A_TOPIC:
+            return super().erasures(user_ids)
+        users = ", ".join(f"'{user_id}'" for user_id in user_ids)
+        columns = f"user_id, '{UNKNOWN_TOPIC}', kafka_partition, kafka_offset, epoch"
+        query = f"SELECT {columns} FROM erasures_data FINAL WHERE user_id IN ({users})"
+        found = self._connected().query(query, query_formats={"UUID": "string"}).result_rows
+        return [StoredErasure(*row) for row in found]
+
+    def erasures_at(self, place: Place, user_id: str) -> list[StoredErasure]:
+        if self._version >= ERASURES_NAME_A_TOPIC:
+            return super().erasures_at(place, user_id)
+        return [erasure for erasure in self.erasures([user_id]) if erasure.place == place]
+
     def command(self, name: str, **values: str | int) -> None:
-        if name == "erase_mark" and self._version < ERASURES_NAME_A_DAY:
+        if self._version < ERASURES_NAME_A_TOPIC and name == "erase_totals":
+            text = sql(name).replace("topic_id, ", "").replace("'{topic}', ", "")
+            self._command(_filled(text, values))
+        elif self._version < ERASURES_NAME_A_TOPIC and name == "erase_mark":
             row = "{partition}, {offset}, '{user}', {epoch}, now64(3)".format(**values)
             columns = "kafka_partition, kafka_offset, user_id, epoch, erased_at"
+            if self._version >= ERASURES_NAME_A_DAY:
+                row, columns = row + ", '{closed}'".format(**values), columns + ", closed_day"
             self._command(f"INSERT INTO erasures_data ({columns}) VALUES ({row})")
         else:
             super().command(name, **values)

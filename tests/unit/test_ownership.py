@@ -120,7 +120,7 @@ def test_a_watermark_is_committed_once() -> None:
     assert ownerships.committable() == {}
     ownership.receive(Fetch(ownership, 3, messages(3), 4))
     ownership.store(4)
-    ownerships.committed(0, 4)
+    ownership.committed = 4
     assert ownerships.committable() == {}
 
 

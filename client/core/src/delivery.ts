@@ -79,6 +79,8 @@ export function createDelivery(
   function take(queue: Queue, count: number, leaving: boolean): Map<string, string> {
     let bytes = leaving ? transport.room() - ENVELOPE_BYTES : BATCH_BYTES;
     const batch = new Map<string, string>();
+    // Another tab may have deleted everything since.
+    queue.refresh();
     for (const [key, json] of queue.events) {
       if (batch.size === count) break;
       if (inFlight.has(key)) continue;
@@ -121,7 +123,6 @@ export function createDelivery(
     // A timer may ring early by a fraction.
     if (wait() > 0) return;
     notBefore = 0;
-    queue.refresh();
     // Also with nothing to send: a page that leaves soon has no time for it.
     if (!known) await turn('exclusive', contact);
     while (known && queue.events.size && wait() <= 0) {

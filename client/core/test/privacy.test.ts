@@ -159,6 +159,18 @@ describe('deleting my data', () => {
     expect(world.labels).toEqual([]);
   });
 
+  test('keeps another tab that leaves meanwhile from sending what was deleted', async () => {
+    const [one, two] = [world.browser.open(), world.browser.open()];
+    await world.pass(100);
+    two.telemetry.track('tools', 'tool_created', { label: 'deleted' });
+    const deleted = one.telemetry.deleteMyData();
+    two.close();
+    await world.pass(100);
+    await deleted;
+    expect(world.labels).toEqual([]);
+    expect([...world.gateway.arrivals.keys()]).toEqual([]);
+  });
+
   test('fails with what to do, and deletes nothing here, where the server cannot be asked', async () => {
     const tab = world.browser.open();
     await world.pass(100);
