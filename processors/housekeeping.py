@@ -19,6 +19,8 @@ from processors.sink import Sink, SinkUnavailable
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_KEPT = "a closed day takes up disk: ClickHouse does not drop a partition of its size"
+_KEPT_REMEDY = "ALTER USER … SETTINGS max_partition_size_to_drop = 0 for the processors' user; see docs/operations.md"
 
 
 @dataclass(slots=True)
@@ -32,13 +34,21 @@ class _Job:
 class Housekeeping:
     """Runs until `stop`. Any number of processors may do this at once, and any of them may die in the middle.
 
-    `clock` gives the wall clock (UTC).
+    `clock` gives the wall clock (UTC). `kept_days` is told how many closed days ClickHouse does not drop.
     """
 
-    def __init__(self, settings: ProcessorSettings, sink: Sink, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        sink: Sink,
+        clock: Callable[[], datetime],
+        kept_days: Callable[[int], None] = lambda days: None,
+    ) -> None:
         self._settings = settings
         self._sink = sink
         self._clock = clock
+        self._show_kept = kept_days
+        self._kept: set[str] = set()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="housekeeping")
         self._changed = asyncio.Event()
         self._stopping = False
@@ -77,6 +87,11 @@ class Housekeeping:
             log.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _close_days(self) -> None:
-        closed = close_days(self._sink, self._clock(), self._settings.retention_days)
+        kept: dict[str, str] = {}
+        closed = close_days(self._sink, self._clock(), self._settings.retention_days, kept.__setitem__)
         if closed:
             log.info("days closed", extra={"days": closed})
+        for day in sorted(kept.keys() - self._kept):
+            log.error(_KEPT, extra={"day": day, "remedy": _KEPT_REMEDY, "reason": kept[day]})
+        self._kept = set(kept)
+        self._show_kept(len(kept))

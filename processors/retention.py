@@ -6,9 +6,10 @@ those that wait in Kafka and for sessions that began on it to end. Every step ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-from processors.sink import Sink
+from processors.sink import PartitionTooLarge, Sink
 from processors.steps import Step, passed
 
 GRACE_DAYS = 2
@@ -19,19 +20,27 @@ def last_closable_day(now: datetime, retention_days: int) -> date:
     return (now - timedelta(days=retention_days + GRACE_DAYS)).date() - timedelta(days=1)
 
 
-def close_days(sink: Sink, now: datetime, retention_days: int) -> list[str]:
+def close_days(
+    sink: Sink, now: datetime, retention_days: int, kept: Callable[[str, str], None] = lambda day, reason: None
+) -> list[str]:
     """Sums up and drops every day that can be closed; returns the days of events dropped.
 
     1. the sums are inserted, and from then on the views show them instead of the sessions and events; 2. the
-    partitions of events are dropped; 3. the sessions are deleted. Raises `SinkUnavailable`.
+    partitions of events are dropped; 3. the sessions are deleted. A day whose partition ClickHouse protects from being
+    dropped is closed all the same, and `kept` is told its name and ClickHouse's reason. Raises `SinkUnavailable`.
     """
     day = last_closable_day(now, retention_days).isoformat()
     sink.command("close_days", day=day)
     passed(Step.DAYS_SUMMED)
-    closed = [partition for (partition,) in sink.texts("closed_partitions", day=day)]
-    for partition in closed:
-        sink.drop_partition(partition)
+    dropped = []
+    for (partition,) in sink.texts("closed_partitions", day=day):
+        try:
+            sink.drop_partition(partition)
+        except PartitionTooLarge as error:
+            kept(partition, str(error))
+            continue
+        dropped.append(partition)
         passed(Step.DAY_DROPPED)
     if sink.texts("closed_sessions", day=day) != [["0"]]:
         sink.command("drop_closed_sessions", day=day)
-    return closed
+    return dropped

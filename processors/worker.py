@@ -118,7 +118,7 @@ class _Processor:
         app.transport = Transport(app, self._ownerships, self._passed_over)
         self._buffer = MessageBuffer(settings, self._ownerships, time.monotonic)
         self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
-        self._housekeeping = Housekeeping(settings, Sink(settings), _now)
+        self._housekeeping = Housekeeping(settings, Sink(settings), _now, self._metrics.kept_days.set)
         self._flush_loop = FlushLoop(
             settings,
             self._buffer,
