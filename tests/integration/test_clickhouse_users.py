@@ -66,6 +66,9 @@ HOSTILE = {
     "output_format_json_map_as_array_of_tuples": "1",
     "date_time_output_format": "unix_timestamp",
     "join_use_nulls": "1",
+    "apply_mutations_on_fly": "1",
+    "do_not_merge_across_partitions_select_final": "1",
+    "insert_quorum": "2",
     "max_query_size": "20000",
 }
 """A profile of the strangest values."""
