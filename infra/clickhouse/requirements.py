@@ -63,8 +63,10 @@ def check_grants(client: Client, settings: SharedSettings, required: Requirement
     """Raises `Failure` if the user lacks a grant. Raises the driver's errors."""
     needed = [f"{grant} ON {settings.clickhouse_database}.*" for grant in required.grants]
     needed += [f"SELECT ON system.{table}" for table in required.system_tables]
-    if not _granted(client, ", ".join(needed)):
-        missing = [grant for grant in needed if not _granted(client, grant)]
+    if _granted(client, ", ".join(needed)):
+        return
+    missing = [grant for grant in needed if not _granted(client, grant)]
+    if missing:
         user = settings.clickhouse_user
         statements = "; ".join(f"GRANT {grant} TO {user}" for grant in missing)
         raise Failure(f"{place(settings)} does not allow {user} what it needs; run {statements}")
