@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error as ClickHouseServerError
 
+from schemas.clickhouse import READING, sayable, unmet
 from schemas.settings import SharedSettings
 
 Query = Literal[
@@ -29,14 +30,15 @@ Row = dict[str, object]
 
 
 class ReadError(Exception):
-    """ClickHouse could not be read: away, too slow, or not migrated. Trying again later is the remedy."""
+    """ClickHouse could not be read: away, too slow, not migrated or not fit. Trying again later is the remedy."""
 
 
 class Reader:
     """Runs the exporter's queries; connects when first needed and again after any failure.
 
     One reader serves concurrent queries. `timeout` is in seconds and bounds each query, connecting included, on
-    both sides: a query that is given up here is stopped in ClickHouse, too.
+    both sides: a query that is given up here is stopped in ClickHouse, too. There it is the user's own limits that
+    count if the user may not change settings.
     """
 
     def __init__(self, settings: SharedSettings, timeout: float) -> None:
@@ -53,6 +55,8 @@ class Reader:
                 result = await client.query(_SQL[query], parameters=dict(parameters or {}))
         except TimeoutError as error:
             raise ReadError(f"ClickHouse did not answer {query} within {self._timeout:g} s") from error
+        except ReadError:
+            raise
         except Exception as error:
             # Beside its own errors the driver lets through those of HTTP, and whatever decoding half an answer of a
             # server that is going down comes to.
@@ -75,19 +79,29 @@ class Reader:
     async def _connect(self) -> AsyncClient:
         async with self._connecting:
             if self._client is None:
-                settings = self._settings
-                self._client = await clickhouse_connect.get_async_client(
-                    host=settings.clickhouse_host,
-                    port=settings.clickhouse_port,
-                    username=settings.clickhouse_user,
-                    password=settings.clickhouse_password.get_secret_value(),
-                    secure=settings.clickhouse_secure,
-                    database=settings.clickhouse_database,
-                    connect_timeout=self._timeout,
-                    send_receive_timeout=self._timeout,
-                    settings={"max_execution_time": max(1, round(self._timeout))},
-                )
+                self._client = await self._connected()
             return self._client
+
+    async def _connected(self) -> AsyncClient:
+        settings = self._settings
+        client = await clickhouse_connect.get_async_client(
+            host=settings.clickhouse_host,
+            port=settings.clickhouse_port,
+            username=settings.clickhouse_user,
+            password=settings.clickhouse_password.get_secret_value(),
+            secure=settings.clickhouse_secure,
+            database=settings.clickhouse_database,
+            connect_timeout=self._timeout,
+            send_receive_timeout=self._timeout,
+        )
+        lacks = unmet(client.server_version, client.server_settings, READING)
+        if lacks is not None:
+            await client.close()
+            raise ReadError(f"ClickHouse cannot be used: {lacks}")
+        said = {**READING.said, "max_execution_time": str(max(1, round(self._timeout)))}
+        for name in sayable(client.server_settings, said):
+            client.set_client_setting(name, said[name])
+        return client
 
 
 def integer(row: Row, column: str) -> int:

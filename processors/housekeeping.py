@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from processors.clocks import ClocksDisagree, agreed_time, read_clocks
 from processors.metrics import ProcessorMetrics
-from processors.retention import close_days
+from processors.retention import close_next_day
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
 from processors.sweep import sweep
@@ -20,6 +21,8 @@ from processors.sweep import sweep
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_KEPT = "a closed day takes up disk: ClickHouse does not drop a partition of its size"
+_KEPT_REMEDY = "ALTER USER … SETTINGS max_partition_size_to_drop = 0 for the processors' user; see docs/operations.md"
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Housekeeping:
         self._sink = sink
         self._metrics = metrics
         self._clock = clock
+        self._kept: set[str] = set()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="housekeeping")
         self._changed = asyncio.Event()
         self._stopping = False
@@ -87,6 +91,21 @@ class Housekeeping:
             self._sweeping.due = time.monotonic() + self._settings.erasure_sweep_seconds
 
     def _close_days(self) -> None:
-        closed = close_days(self._sink, self._clock(), self._settings.retention_days)
-        if closed:
-            log.info("days closed", extra={"days": closed})
+        clocks = read_clocks(self._sink, self._clock())
+        try:
+            now = agreed_time(clocks)
+        except ClocksDisagree as error:
+            self._metrics.clocks_disagree.set(1)
+            log.error("the clocks disagree, so no day is closed; put them right", extra={"clocks": str(error)})
+            return
+        self._metrics.clocks_disagree.set(0)
+        if now is None:
+            return
+        kept: dict[str, str] = {}
+        day = close_next_day(self._sink, now, self._settings.retention_days, kept.__setitem__)
+        if day is not None:
+            log.info("day closed", extra={"day": day, "clocks": str(clocks)})
+        for each in sorted(kept.keys() - self._kept):
+            log.error(_KEPT, extra={"day": each, "remedy": _KEPT_REMEDY, "reason": kept[each]})
+        self._kept = set(kept)
+        self._metrics.kept_days.set(len(kept))

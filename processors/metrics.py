@@ -76,6 +76,16 @@ class ProcessorMetrics:
             "Age of the oldest message read but not flushed; 0 if there is none",
             registry=self.registry,
         )
+        self.kept_days = Gauge(
+            "convergio_processor_kept_days",
+            "Closed days of events that ClickHouse does not drop because of their size",
+            registry=self.registry,
+        )
+        self.clocks_disagree = Gauge(
+            "convergio_processor_clocks_disagree",
+            "1 while this processor's clock and ClickHouse's differ so much that no day is closed",
+            registry=self.registry,
+        )
         self._lag = Gauge(
             "convergio_processor_lag_messages",
             "Messages of an owned partition that are not committed yet",

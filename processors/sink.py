@@ -7,17 +7,16 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from clickhouse_connect.driver.httpclient import HttpClient
 from clickhouse_connect.driver.summary import QuerySummary
-from urllib3 import Timeout
 
+from processors.connection import NEEDS, connect
 from processors.places import Place
 from processors.settings import ProcessorSettings
 from processors.sql import sql
+from schemas.clickhouse import unmet
 from schemas.topics import UNKNOWN_TOPIC
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
@@ -44,22 +43,11 @@ _ROW_ERRORS = {
 
 # The answer comes when all is done, or has failed. With its headers of progress ClickHouse says 200 before that.
 _AT_THE_END = {"wait_end_of_query": 1, "send_progress_in_http_headers": 0}
-_INSERT_SETTINGS = {
-    **_AT_THE_END,
-    "date_time_input_format": "best_effort",
-    "input_format_skip_unknown_fields": 1,
-    "max_partitions_per_insert_block": 0,
-}
-_QUERY_SETTINGS = {**_AT_THE_END, "output_format_json_quote_64bit_integers": 0, "max_query_size": 64 << 20}
+# TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT
+_TOO_LARGE_TO_DROP = 359
 _USERS_PER_QUERY = 2000
 _IDS_PER_QUERY = 20_000
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-# After each attempt there is a beat, and after connecting, which takes two short ones; what lies between two beats must
-# stay below `heartbeat_seconds`.
-_ANSWER_SECONDS = 30
-_GREETING_SECONDS = 15
-_CONNECT_SECONDS = 5
-
 
 Row = TypeVar("Row")
 Ids = Mapping[str, Collection[str]]
@@ -68,6 +56,10 @@ Ids = Mapping[str, Collection[str]]
 
 class SinkUnavailable(Exception):
     """ClickHouse did not do what was asked, or nobody knows whether it did. Try again later."""
+
+
+class PartitionTooLarge(Exception):
+    """ClickHouse does not drop a partition of that size for this user; the message is its own."""
 
 
 class RowsRefused(Exception):
@@ -254,13 +246,18 @@ class Sink:
         return self._rows(_decode_texts, name, **values)
 
     def drop_partition(self, partition: str) -> None:
-        """Drops one day of events."""
-        self._command(f"ALTER TABLE events_data DROP PARTITION '{partition}'")
+        """Drops one day of events. Raises `PartitionTooLarge` for a size the server protects from being dropped."""
+        try:
+            self._command(f"ALTER TABLE events_data DROP PARTITION '{partition}'")
+        except SinkUnavailable as error:
+            if getattr(error.__cause__, "code", None) == _TOO_LARGE_TO_DROP:
+                raise PartitionTooLarge(str(error)) from error
+            raise
 
     def _rows(self, decode: Callable[[bytes], _Answer[Row]], name: str, **values: str | int) -> list[Row]:
         text = _filled(sql(name), values)
         try:
-            return decode(self._connected().raw_query(text, settings=_QUERY_SETTINGS, fmt="JSONCompact")).data
+            return decode(self._connected().raw_query(text, settings=_AT_THE_END, fmt="JSONCompact")).data
         except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
@@ -278,9 +275,7 @@ class Sink:
 
     def _insert(self, table: str, lines: bytes) -> None:
         try:
-            summary = self._connected().raw_insert(
-                table, insert_block=lines, fmt="JSONEachRow", settings=_INSERT_SETTINGS
-            )
+            summary = self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=_AT_THE_END)
             _require_written(summary, lines.count(b"\n"))
         except ClickHouseError as error:
             self.close()
@@ -296,21 +291,12 @@ class Sink:
     def _connected(self) -> Client:
         client: Client | None = getattr(self._of_this_thread, "client", None)
         if client is None:
-            settings = self._settings
-            client = self._of_this_thread.client = clickhouse_connect.get_client(
-                host=settings.clickhouse_host,
-                port=settings.clickhouse_port,
-                username=settings.clickhouse_user,
-                password=settings.clickhouse_password.get_secret_value(),
-                secure=settings.clickhouse_secure,
-                database=settings.clickhouse_database,
-                autogenerate_session_id=False,
-                connect_timeout=_CONNECT_SECONDS,
-                send_receive_timeout=_GREETING_SECONDS,
-                compress=False,
-            )
-            assert isinstance(client, HttpClient)
-            client.timeout = Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
+            client = connect(self._settings)
+            lacks = unmet(client.server_version, client.server_settings, NEEDS)
+            if lacks is not None:
+                client.close()
+                raise SinkUnavailable(f"ClickHouse cannot be used: {lacks}")
+            self._of_this_thread.client = client
             self._beat()
         return client
 

@@ -22,17 +22,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import clickhouse_connect
 import uvicorn
 from clickhouse_connect.driver.client import Client
 
 from exporter import ExporterSettings, create_app
 from exporter.board import Board
+from infra.clickhouse.client import connect
 from infra.clickhouse.migrate import migrate
 from infra.local.clickhouse import LocalClickHouse
 from infra.local.orphans import die_with_parent
 from infra.local.ports import free_ports
 from infra.local.probes import answers_ok, until
+from schemas.clickhouse import WRITING
 from schemas.events import ACTION_COLUMNS
 
 ROWS_PER_INSERT = 1_000_000
@@ -175,9 +176,7 @@ async def main() -> None:
                 clickhouse_port=port, refresh_timeout_seconds=300, lifetime_timeout_seconds=900, stale_seconds=3600
             )
             await asyncio.to_thread(migrate, settings)
-            with clickhouse_connect.get_client(
-                port=port, database=settings.clickhouse_database, send_receive_timeout=600
-            ) as client:
+            with connect(settings, WRITING, patience=600) as client:
                 if not client.command("SELECT count() FROM sessions_data"):
                     await asyncio.to_thread(fill, client, arguments.sessions)
                 parts = client.query(

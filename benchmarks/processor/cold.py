@@ -32,6 +32,7 @@ from benchmarks.processor.traffic import Message, OpenSession, Traffic, random_i
 from infra.clickhouse.client import connect
 from infra.errors import Failure
 from infra.settings import Settings
+from schemas.clickhouse import WRITING
 
 FLUSHES = 10
 
@@ -118,7 +119,7 @@ class Benchmark:
         return history.events * len(self._users)
 
     def _fill(self, history: History, settings: Settings) -> None:
-        with connect(settings) as client:
+        with connect(settings, WRITING) as client:
             history.fill(client, self._users, settings.partitions, settings.session_gap_seconds * 1000)
         _check(settings, self._stored(history), self._users[0])
 
@@ -129,7 +130,7 @@ def _database(history: History) -> str:
 
 def _copy(history: History, settings: Settings) -> list[OpenSession]:
     """Copies the history into the run's database; returns the newest sessions."""
-    with connect(settings) as client:
+    with connect(settings, WRITING) as client:
         copy_rows(client, _database(history), settings.clickhouse_database)
         return newest_sessions(client)
 

@@ -5,20 +5,38 @@ from __future__ import annotations
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+from infra.errors import Failure
+from schemas.clickhouse import READING, Needs, sayable, unmet
 from schemas.settings import SharedSettings
 
 
-def connect(settings: SharedSettings, database: str | None = None) -> Client:
-    """A client for the configured server; `database` defaults to the configured one.
+def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool = True, patience: int = 300) -> Client:
+    """A client for the configured server and database, whose every statement says what it `needs`.
 
-    Raises `clickhouse_connect.driver.exceptions.Error` if no server answers.
+    `database=False`: for no database, for example because there is none yet. `patience`: seconds that a response may
+    take. Raises `clickhouse_connect.driver.exceptions.Error` if no server answers, or if it refuses the user or the
+    database, and `Failure` if the server does not meet the needs.
     """
-    return clickhouse_connect.get_client(
+    client = clickhouse_connect.get_client(
         host=settings.clickhouse_host,
         port=settings.clickhouse_port,
         username=settings.clickhouse_user,
         password=settings.clickhouse_password.get_secret_value(),
         secure=settings.clickhouse_secure,
-        database=database or settings.clickhouse_database,
+        database=settings.clickhouse_database if database else "__default__",
         autogenerate_session_id=False,
+        connect_timeout=min(patience, 10),
+        send_receive_timeout=patience,
     )
+    lacks = unmet(client.server_version, client.server_settings, needs)
+    if lacks is not None:
+        client.close()
+        raise Failure(f"{place(settings)} cannot be used: {lacks}")
+    for name in sayable(client.server_settings, needs.said):
+        client.set_client_setting(name, needs.said[name])
+    return client
+
+
+def place(settings: SharedSettings) -> str:
+    """The server, for messages."""
+    return f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from infra.clickhouse.client import connect
+from infra.clickhouse.client import connect, place
+from infra.clickhouse.requirements import MIGRATOR, check_grants
+from infra.errors import Failure
 from schemas.settings import SharedSettings
 from schemas.sql import Migration, migrations
 
@@ -24,20 +26,23 @@ ENGINE = ReplacingMergeTree(applied_at) ORDER BY version
 COMMENT 'Which SQL files this database has seen'
 """
 
+_ACCESS_DENIED = 497
+_UNKNOWN_DATABASE = 81
+
 
 class MigrationError(Exception):
     """A migration could not be applied; the message says which and what to do."""
 
 
 def migrate(settings: SharedSettings) -> list[Migration]:
-    """Creates the database if needed, applies what is missing, returns what was applied.
+    """Creates the database if there is none, applies what is missing, returns what was applied.
 
     Safe to run again and from several machines: every statement can be repeated. Raises `MigrationError` when
-    a statement fails, or when a file that was applied has been edited since.
+    a statement fails, or when a file that was applied has been edited since; `Failure` when the server or the user
+    cannot be used for it.
     """
-    with connect(settings, database="default") as client:
-        client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.clickhouse_database}`")
-    with connect(settings) as client:
+    with _connected(settings) as client:
+        check_grants(client, settings, MIGRATOR)
         client.command(_LEDGER)
         applied = _applied(client)
         missing = []
@@ -52,6 +57,31 @@ def migrate(settings: SharedSettings) -> list[Migration]:
         for migration in missing:
             _apply(client, migration)
     return missing
+
+
+def _connected(settings: SharedSettings) -> Client:
+    try:
+        return connect(settings, MIGRATOR.needs)
+    except DatabaseError as error:
+        if error.code != _UNKNOWN_DATABASE:
+            raise
+    _create_database(settings)
+    return connect(settings, MIGRATOR.needs)
+
+
+def _create_database(settings: SharedSettings) -> None:
+    database = settings.clickhouse_database
+    with connect(settings, MIGRATOR.needs, database=False) as client:
+        try:
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+        except DatabaseError as error:
+            if error.code != _ACCESS_DENIED:
+                raise
+            user = settings.clickhouse_user
+            raise Failure(
+                f"{place(settings)} has no database {database} that {user} may see, and {user} may not create it; "
+                f"run CREATE DATABASE {database}, or GRANT CREATE DATABASE ON {database}.* TO {user}"
+            ) from error
 
 
 def _applied(client: Client) -> dict[int, str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from infra.clickhouse.client import place
 from infra.errors import Unreachable
 from schemas.settings import SharedSettings
 
@@ -20,7 +21,7 @@ def clickhouse_errors(settings: SharedSettings) -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+        where = place(settings)
         text = " ".join(str(error).split())
         if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
             raise Unreachable(

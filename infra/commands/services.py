@@ -42,12 +42,14 @@ def process() -> None:
 
     Start as many as there is work for, up to one per partition; they share it among themselves.
     """
+    from infra.clickhouse.requirements import PROCESSOR, check_server
     from infra.settings import load
     from processors import ProcessorSettings, serve
 
     settings = load()
     _require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(Path(settings.data_dir))
+    check_server(settings, PROCESSOR)
     serve(settings.of(ProcessorSettings))
 
 
@@ -57,10 +59,12 @@ def export() -> None:
     Listens on CONVERGIO_EXPORTER_HOST and _PORT.
     """
     from exporter import ExporterSettings, serve
+    from infra.clickhouse.requirements import EXPORTER, check_server
     from infra.settings import load
 
     settings = load()
     _require_free(settings.exporter_host, settings.exporter_port, "CONVERGIO_EXPORTER_PORT")
+    check_server(settings, EXPORTER)
     serve(settings.of(ExporterSettings))
 
 

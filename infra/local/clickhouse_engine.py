@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from infra.errors import Unavailable
@@ -24,7 +25,7 @@ from infra.local.clickhouse_errors import ClickHouseError
 from infra.local.clickhouse_request import ExternalTable, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 QUOTE = "'"
 _NAME = re.compile(r"\w+\Z", re.ASCII)
@@ -52,7 +53,7 @@ class _Result(Protocol):
     def bytes_written(self) -> int: ...
 
 
-class _Connection(Protocol):
+class Connection(Protocol):
     """chDB's connection, as far as it is used here. Its failures are RuntimeErrors with ClickHouse's text; a
     UnicodeDecodeError holds a text that quotes a row up to the middle of a character."""
 
@@ -63,7 +64,8 @@ class _Connection(Protocol):
 class Engine:
     """A data directory, open. Raises Unavailable when another process has it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, options: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`options` are those of chDB's connections."""
         data_dir.mkdir(parents=True, exist_ok=True)
         # The kernel gives the lock back when its holder dies, however it dies: there is no stale lock.
         self._lock = (data_dir / "engine.lock").open("w")
@@ -73,7 +75,8 @@ class Engine:
             raise Unavailable(f"{data_dir} is in use by another ClickHouse engine") from problem
         self._open = _load_chdb()
         # chDB takes a bare expression for a SELECT; a server does not.
-        self._connection_string = f"{(data_dir / 'store').resolve()}?implicit_select=0"
+        given = "&".join(f"{name}={value}" for name, value in {"implicit_select": "0", **options}.items())
+        self._connection_string = f"{(data_dir / 'store').resolve()}?{given}"
         # The engine stops with its last connection, so one stays.
         self._anchor = self._open(self._connection_string)
 
@@ -92,6 +95,7 @@ class Engine:
         started = time.perf_counter_ns()
         connection = self._open(self._connection_string)
         try:
+            self._enter(connection, statement)
             _prepare(connection, statement)
             if statement.data_format is None:
                 result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
@@ -115,16 +119,19 @@ class Engine:
         finally:
             connection.close()
 
+    def _enter(self, connection: Connection, statement: Statement) -> None:
+        """Makes a new connection the user's. There is one user, who may do everything."""
 
-def _load_chdb() -> Callable[[str], _Connection]:
+
+def _load_chdb() -> Callable[[str], Connection]:
     # The engine takes its time zone from the process once, when it is loaded. A server's is UTC.
     os.environ["TZ"] = "UTC"
     time.tzset()
     chdb = importlib.import_module("chdb._chdb")
-    return cast("Callable[[str], _Connection]", chdb.connect)
+    return cast("Callable[[str], Connection]", chdb.connect)
 
 
-def _prepare(connection: _Connection, statement: Statement) -> None:
+def _prepare(connection: Connection, statement: Statement) -> None:
     if statement.database is not None:
         connection.query(f"USE {_quoted(statement.database, '`')}")
     for table in statement.external_tables:
@@ -140,13 +147,13 @@ def _prepare(connection: _Connection, statement: Statement) -> None:
         connection.query(f"SET {', '.join(changes)}")
 
 
-def _create_external(connection: _Connection, table: ExternalTable) -> None:
+def _create_external(connection: Connection, table: ExternalTable) -> None:
     name = _quoted(table.name, "`")
     connection.query(f"CREATE TEMPORARY TABLE {name} ({table.structure})")
     _insert(connection, f"INSERT INTO {name}", table.format, table.data)
 
 
-def _insert(connection: _Connection, sql: bytes | str, data_format: str, data: bytes) -> _Result:
+def _insert(connection: Connection, sql: bytes | str, data_format: str, data: bytes) -> _Result:
     """Inserts rows in a format. They reach the engine as a file: chDB's streaming insert swallows what goes wrong
     behind its parser (no space, too many parts, a constraint) and reports rows as written that were not.
     """

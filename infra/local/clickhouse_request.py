@@ -10,6 +10,7 @@ import gzip
 import re
 import sys
 import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,8 +25,7 @@ else:
 
 DEFAULT_FORMAT = "TabSeparated"
 
-# Parameters of the HTTP interface itself, and settings that only say how an answer travels (clients send some
-# with every request); every other one is a setting.
+# Parameters of the HTTP interface itself; every other one is a setting.
 _NOT_SETTINGS = frozenset(
     [
         "query",
@@ -46,10 +46,6 @@ _NOT_SETTINGS = frozenset(
         "client_protocol_version",
         "compress",
         "decompress",
-        "enable_http_compression",
-        "send_progress_in_http_headers",
-        "http_headers_progress_interval_ms",
-        "cancel_http_readonly_queries_on_client_close",
     ]
 )
 _DECODERS: dict[str, Callable[[bytes], bytes]] = {
@@ -96,6 +92,8 @@ class Statement:
     output_format: str = DEFAULT_FORMAT
     """The format of the answer: the FORMAT clause's, else default_format."""
     database: str | None = None
+    user: str = "default"
+    password: str = field(default="", repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     external_tables: tuple[ExternalTable, ...] = ()
@@ -124,6 +122,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
     if not text.strip():
         raise ClickHouseError.of(62, "SYNTAX_ERROR", "Syntax error: empty query")
     tables = tuple(_external_table(name, data, fields) for name, data in files.items())
+    user, password = _credentials(headers, fields)
     described = {f"{table.name}_{what}" for table in tables for what in ("format", "structure", "types")}
     sql, data_format, data = split_insert(text)
     trailing_format = _TRAILING_FORMAT.search(sql[-512:])
@@ -137,6 +136,8 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
             else fields.get("default_format") or headers.get("x-clickhouse-format", DEFAULT_FORMAT)
         ),
         database=fields.get("database") or headers.get("x-clickhouse-database"),
+        user=user,
+        password=password,
         parameters={name[6:]: value for name, value in fields.items() if name.startswith("param_")},
         settings={
             name: value
@@ -170,6 +171,17 @@ def split_insert(text: bytes) -> tuple[bytes, str | None, bytes]:
         depth += (word == b"(") - (word == b")")
         previous = word
     return text, None, b""
+
+
+def _credentials(headers: Mapping[str, str], fields: Mapping[str, str]) -> tuple[str, str]:
+    """User and password, wherever ClickHouse lets them be given."""
+    authorization = headers.get("authorization", "")
+    if authorization.startswith("Basic "):
+        user, _, password = b64decode(authorization[6:]).decode(errors="replace").partition(":")
+        return user, password
+    if "x-clickhouse-user" in headers:
+        return headers["x-clickhouse-user"], headers.get("x-clickhouse-key", "")
+    return fields.get("user", "default"), fields.get("password", "")
 
 
 def _tokens(text: bytes) -> Iterator[re.Match[bytes]]:

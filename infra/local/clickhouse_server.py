@@ -13,7 +13,6 @@ import json
 import signal
 import sys
 import uuid
-from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,8 @@ from infra.local.clickhouse_request import Statement, read_statement
 from infra.local.ports import HOST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 
@@ -74,8 +75,8 @@ class ClickHouseHttp:
         query_id = asked.get("query_id", [str(uuid.uuid4())])[0]
         answer_headers = {"x-clickhouse-query-id": query_id, "x-clickhouse-timezone": "UTC"}
         try:
-            self._authenticate(headers, asked)
             statement = read_statement(scope["method"], scope["query_string"], headers, body)
+            self._authenticate(statement)
             answer = await self._execute(statement)
         except ClickHouseError as error:
             answer_headers["x-clickhouse-exception-code"] = str(error.code)
@@ -92,22 +93,17 @@ class ClickHouseHttp:
         lane = self._inserts if statement.writes else self._reads
         return await asyncio.get_running_loop().run_in_executor(lane, self._engine.execute, statement)
 
-    def _authenticate(self, headers: dict[str, str], asked: dict[str, list[str]]) -> None:
-        """Raises ClickHouseError 516 unless the credentials match, wherever ClickHouse lets them be given."""
+    def _authenticate(self, statement: Statement) -> None:
+        """Raises ClickHouseError 516 unless the credentials match."""
         if self._credentials is None:
             return
-        if headers.get("authorization", "").startswith("Basic "):
-            user, _, password = b64decode(headers["authorization"][6:]).decode().partition(":")
-        elif "x-clickhouse-user" in headers:
-            user, password = headers["x-clickhouse-user"], headers.get("x-clickhouse-key", "")
-        else:
-            user, password = asked.get("user", ["default"])[0], asked.get("password", [""])[0]
-        given, expected = (f"{name}\0{key}".encode() for name, key in ((user, password), self._credentials))
-        if not hmac.compare_digest(given, expected):
+        given = (statement.user, statement.password)
+        pairs = (f"{name}\0{key}".encode() for name, key in (given, self._credentials))
+        if not hmac.compare_digest(*pairs):
             raise ClickHouseError.of(
                 516,
                 "AUTHENTICATION_FAILED",
-                f"{user}: Authentication failed: password is incorrect, or there is no user with such name",
+                f"{statement.user}: Authentication failed: password is incorrect, or there is no user with such name",
             )
 
 
@@ -144,12 +140,12 @@ async def _respond(send: ASGISendCallable, status: int, body: bytes, headers: di
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def serve(data_dir: Path, port: int, user: str | None = None, password: str = "") -> None:
+def serve(open_engine: Callable[[], Engine], port: int, user: str | None = None, password: str = "") -> None:
     """Serves until SIGTERM or SIGINT, then answers what is in flight and closes the engine."""
     for sign in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains on these and then raises them again; by then there is nothing left to do.
         signal.signal(sign, lambda *_: None)
-    with Engine(data_dir) as engine:
+    with open_engine() as engine:
         uvicorn.run(
             ClickHouseHttp(engine, user, password),
             host=HOST,
@@ -172,7 +168,7 @@ def main() -> None:
     parser.add_argument("--password", default="", help="the required user's password")
     options = parser.parse_args()
     try:
-        serve(options.data_dir, options.port, options.user, options.password)
+        serve(lambda: Engine(options.data_dir), options.port, options.user, options.password)
     except Unavailable as problem:
         sys.exit(str(problem))
 

@@ -25,7 +25,6 @@ from processors.loop import FlushLoop
 from processors.metrics import ProcessorMetrics
 from processors.ownership import Fetch, Ownership, Ownerships
 from processors.places import Place
-from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from processors.sink import (
     Ids,
@@ -40,6 +39,7 @@ from processors.sink import (
 )
 from processors.sweep import sweep
 from schemas.topics import UNKNOWN_TOPIC
+from tests.closing import close_days
 from tests.faults.jobs import Kind, Stop, Threads, running_job
 from tests.faults.pumped import PumpedLoop
 from tests.faults.traffic import REFUSED_LABEL

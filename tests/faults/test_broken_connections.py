@@ -13,7 +13,7 @@ import pytest
 
 from infra.clickhouse.migrate import migrate
 from infra.local.ports import free_ports
-from processors import sink
+from processors import connection
 from processors.dedup import Outcome
 from processors.settings import ProcessorSettings
 from processors.sink import SinkUnavailable, StoredEvent
@@ -111,7 +111,7 @@ async def test_a_flush_that_broke_anywhere_is_stored_once_when_it_is_repeated(
 async def test_an_insert_that_timed_out_and_was_done_all_the_same_counts_once(
     wire: Wire, behind_the_wire: ProcessorSettings, clickhouse: ClickHouseAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "_ANSWER_SECONDS", 0.5)
     user, session = sent().user, sent().session
     events = [sent(user, session=session, minutes_ago=minutes) for minutes in (3, 2, 1)]
     processor = Processor(behind_the_wire)

@@ -8,8 +8,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from exporter.queries import Reader
-from processors.retention import close_days
 from processors.settings import ProcessorSettings
+from tests.closing import close_days
 from tests.events import Sent, erasure, expected_sessions, message, sent
 from tests.faults.owners import IDLE, StartSleeper
 from tests.in_process import Processor

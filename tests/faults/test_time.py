@@ -20,10 +20,10 @@ from infra.audit.stored import session_differences
 from ingest.envelope import Timing, build_rows
 from ingest.validate import Submission
 from processors.envelopes import Message
-from processors.retention import close_days
 from processors.settings import ProcessorSettings
 from schemas.envelope import EventRow, encode_events, headers, message_key
 from schemas.events import Navigation
+from tests.closing import close_days
 from tests.faults.owners import IDLE, Owner, StartSleeper
 from tests.faults.promises import Promises
 from tests.faults.traffic import message

@@ -13,9 +13,10 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse.migrate import migrate
 from processors.dedup import Outcome
 from processors.envelopes import Message
-from processors.retention import close_days, last_closable_day
+from processors.retention import close_next_day, last_closable_day
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
+from tests.closing import close_days
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
 from tests.in_process import FlushFailed, Processor
 from tests.servers import ClickHouseAddress
@@ -232,6 +233,20 @@ def test_closed_days_leave_events_and_sessions_but_stay_in_the_sums(
     assert sessions(client) == expected_sessions(recent)
     assert close_days(processor.sink, later, days) == []
     assert lifetime(client) == before
+
+
+def test_days_are_closed_one_at_a_time_the_oldest_first(
+    processor: Processor, processor_settings: ProcessorSettings, client: Client
+) -> None:
+    days = processor_settings.retention_days
+    old = [sent(minutes_ago=60 * 24 * (days + ago)) for ago in (4, 9, 5)]
+    processor.flush(message(old, 1))
+    now, shown = datetime.now(UTC), []
+    for _ in range(4):
+        shown.append((close_next_day(processor.sink, now, days), count(client, "events")))
+    oldest_first = sorted(event.at.date().isoformat() for event in old)
+    assert shown == [*zip(oldest_first, (2, 1, 0), strict=True), (None, 0)]
+    assert lifetime(client) == (3, 0, 3)
 
 
 def test_what_waited_in_kafka_past_retention_counts_until_its_day_is_closed_and_is_not_shown_after(

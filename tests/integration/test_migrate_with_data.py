@@ -17,12 +17,13 @@ from infra.clickhouse import migrate as migrating
 from infra.clickhouse.migrate import migrate
 from processors.envelopes import Message
 from processors.places import Place
-from processors.retention import GRACE_DAYS, close_days
+from processors.retention import GRACE_DAYS
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, StoredErasure, _filled
 from processors.sql import sql
 from schemas.sql import Migration, migrations
 from schemas.topics import UNKNOWN_TOPIC
+from tests.closing import close_days
 from tests.events import erasure, message, sent
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
