@@ -86,7 +86,7 @@ class Housekeeping:
 
     def _sweep(self) -> None:
         oldest = sweep(self._sink, self._clock(), self._settings.erasure_mark_days)
-        self._metrics.oldest_unswept_erasure.set(oldest or 0)
+        self._metrics.oldest_erasure_to_sweep.set(oldest or 0)
         if oldest is not None:
             self._sweeping.due = time.monotonic() + self._settings.erasure_sweep_seconds
 

@@ -37,8 +37,8 @@ class ProcessorMetrics:
             registry=self.registry,
         )
         self._erasures = Counter("convergio_processor_erasures_total", "Erasures carried out", registry=self.registry)
-        self.oldest_unswept_erasure = Gauge(
-            "convergio_processor_oldest_unswept_erasure_timestamp_seconds",
+        self.oldest_erasure_to_sweep = Gauge(
+            "convergio_processor_oldest_erasure_to_sweep_timestamp_seconds",
             "When the oldest erasure was carried out whose hidden rows may not be deleted yet; 0 if there is none",
             registry=self.registry,
         )

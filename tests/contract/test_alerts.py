@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ALERTS = Path(__file__).parents[2] / "infra" / "deploy" / "prometheus" / "alerts.yml"
-SERIES = 'convergio_processor_oldest_unswept_erasure_timestamp_seconds{instance="a"}'
+SERIES = 'convergio_processor_oldest_erasure_to_sweep_timestamp_seconds{instance="a"}'
 
 
 async def test_an_erasure_that_is_not_swept_for_over_an_hour_alerts(tmp_path: Path) -> None:
