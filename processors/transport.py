@@ -35,7 +35,7 @@ from faust.types.tuples import ConsumerMessage
 from processors.buffer import MessageBuffer
 from processors.envelopes import Message
 from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
-from schemas.topic_ids import TopicIdRequest, topic_ids
+from processors.topic_ids import TopicIdRequest, topic_ids
 from schemas.topics import UNKNOWN_TOPIC
 
 log = logging.getLogger(__name__)

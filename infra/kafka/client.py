@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NodeNotReadyError
 
 from infra.errors import Unreachable, WrongUse
+from processors.topic_ids import TopicIdRequest, topic_ids
 from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
-from schemas.topic_ids import TopicIdRequest, topic_ids
 from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE, UNKNOWN_TOPIC
 
 _NO_LIMIT = 2**31 - 1

@@ -141,3 +141,17 @@ def test_the_toml_that_config_prints_can_be_loaded(monkeypatch: pytest.MonkeyPat
     toml_file(tmp_path, text, monkeypatch)
     assert tomllib.loads(text)["allowed_origins"] == ["https://app.example.org"]
     assert load() == before.model_copy(update={"write_keys": ()})
+
+
+@pytest.mark.parametrize("setting", ["kafka_retention_days", "dead_letter_retention_days"])
+def test_messages_that_kafka_keeps_longer_than_erasures_are_remembered_stop_the_start(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable(setting), "38")
+    with pytest.raises(
+        WrongUse, match="erasure_mark_days=45 is too short: Kafka may keep a message for 46 days"
+    ) as raised:
+        load()
+    assert "\n" not in str(raised.value)
+    monkeypatch.setenv("CONVERGIO_ERASURE_MARK_DAYS", "46")
+    assert load().erasure_mark_days == 46
