@@ -65,10 +65,11 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
     for path in ("/metrics", "/api/metrics"):
         app.add_api_route(path, metrics, response_class=Response, responses=_METRICS_ANSWERS)
 
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def alive() -> str:
-        """The process lives."""
-        return "ok\n"
+    @app.get("/healthz", response_class=PlainTextResponse, responses={503: {"description": "A restart may help"}})
+    async def alive() -> Response:
+        """The process lives and refreshes; while ClickHouse is away, too."""
+        reason = board.unhealthy_reason()
+        return PlainTextResponse("ok\n" if reason is None else f"{reason}\n", 200 if reason is None else 503)
 
     @app.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "Not yet, or stale"}})
     async def ready() -> Response:
@@ -84,6 +85,6 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
-    """A refresh task ends by cancellation only; anything else is a fault that soon shows as stale metrics."""
+    """The refreshing ends by cancellation only; anything else is a fault, and `/healthz` says so."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("the metrics are no longer refreshed", exc_info=error)
