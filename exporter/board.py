@@ -28,7 +28,7 @@ class Board:
         self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
         self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
         self._stale_seconds = settings.stale_seconds
-        self._labels = MaestroLabels(settings.max_maestros)
+        self._labels = MaestroLabels(settings.max_maestros, settings.maestros)
         self._shown: tuple[Exposition, float] | None = None
         self._ended = False
         self._rendering = asyncio.Lock()
@@ -42,7 +42,7 @@ class Board:
         )
         self.lifetime = Refresher(
             "lifetime",
-            lambda at: read_lifetime(self._lifetime_reader, at),
+            lambda _at: read_lifetime(self._lifetime_reader, self._labels),
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,

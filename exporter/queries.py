@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error as ClickHouseServerError
 
+from schemas.metrics import OTHER_MAESTROS
 from schemas.settings import SharedSettings
 
 Query = Literal[
     "windows",
     "freshness",
     "lifetime",
+    "lifetime_maestros",
     "stats_sessions",
     "stats_events",
     "stats_maestros",
@@ -24,8 +27,19 @@ Query = Literal[
 ]
 """The name of a file in `exporter/sql`."""
 
-Parameter = int | str | Sequence[int] | Sequence[str]
+Parameter = bool | int | str | Sequence[int] | Sequence[str]
 Row = dict[str, object]
+
+
+# The answer comes once it is complete. A JSON document ends, so one that was cut off is not taken for an empty one.
+_ANSWER_SETTINGS = {"wait_end_of_query": 1, "output_format_json_quote_64bit_integers": 0}
+
+
+class _Answer(msgspec.Struct):
+    data: list[dict[str, Any]]
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class ReadError(Exception):
@@ -35,8 +49,9 @@ class ReadError(Exception):
 class Reader:
     """Runs the exporter's queries; connects when first needed and again after any failure.
 
-    One reader serves concurrent queries. `timeout` is in seconds and bounds each query, connecting included, on
-    both sides: a query that is given up here is stopped in ClickHouse, too.
+    One reader serves concurrent queries. Readers share nothing: each has its own connections, and none uses the
+    event loop's threads, so that queries of one never wait behind those of another. `timeout` is in seconds and bounds
+    each query, connecting included, on both sides: a query that is given up here is stopped in ClickHouse, too.
     """
 
     def __init__(self, settings: SharedSettings, timeout: float) -> None:
@@ -50,14 +65,13 @@ class Reader:
         try:
             async with asyncio.timeout(self._timeout):
                 client = await self._connect()
-                result = await client.query(_SQL[query], parameters=dict(parameters or {}))
+                return list(_decode(await client.raw_query(_SQL[query], dict(parameters or {}), fmt="JSON")).data)
         except TimeoutError as error:
             raise ReadError(f"ClickHouse did not answer {query} within {self._timeout:g} s") from error
         except Exception as error:
             # Beside its own errors the driver lets through those of HTTP, and whatever decoding half an answer of a
             # server that is going down comes to.
             raise ReadError(f"ClickHouse could not answer {query}: {_reason(error)}") from error
-        return [dict(row) for row in result.named_results()]
 
     async def row(self, query: Query, parameters: Mapping[str, Parameter] | None = None) -> Row:
         """The only row of a query that returns exactly one. Raises `ReadError`."""
@@ -85,7 +99,11 @@ class Reader:
                     database=settings.clickhouse_database,
                     connect_timeout=self._timeout,
                     send_receive_timeout=self._timeout,
-                    settings={"max_execution_time": max(1, round(self._timeout))},
+                    # Its threads are shared by the whole process.
+                    compress=False,
+                    # Names may be too many for an address.
+                    form_encode_query_params=True,
+                    settings={"max_execution_time": max(1, round(self._timeout)), **_ANSWER_SETTINGS},
                 )
             return self._client
 
@@ -93,6 +111,13 @@ class Reader:
 def integer(row: Row, column: str) -> int:
     """A whole number of a row."""
     return int(cast("int", row[column]))
+
+
+def maestro_counts(row: Row) -> dict[str, int]:
+    """The selections by maestro of a row that bounds them, most important first; `other` last if it counts anything."""
+    counts = dict(zip(cast("list[str]", row["maestros"]), cast("list[int]", row["selections"]), strict=True))
+    other = integer(row, "other")
+    return {**counts, OTHER_MAESTROS: other} if other else counts
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
 from schemas.settings import Port, SharedSettings
 
@@ -34,7 +35,10 @@ class ExporterSettings(SharedSettings):
         20.0, gt=0, le=3600, description="Counting since the beginning is given up after this; it counts as failed."
     )
     max_maestros: int = Field(
-        200, ge=1, le=10_000, description="Maestros with a series of their own; the others share `other`."
+        200,
+        ge=1,
+        le=NAMED_MAESTROS,
+        description="Maestros with a series of their own, the known ones first; the others share `other`.",
     )
 
     exporter_token: SecretStr | None = Field(
@@ -70,6 +74,8 @@ class ExporterSettings(SharedSettings):
             raise ValueError("exporter_user and exporter_password belong together: set both or neither")
         if (self.exporter_tls_cert is None) != (self.exporter_tls_key is None):
             raise ValueError("exporter_tls_cert and exporter_tls_key belong together: set both or neither")
+        if len(self.maestros) > self.max_maestros:
+            raise ValueError(f"maestros names {len(self.maestros)}, which is more than max_maestros")
         if self.stale_seconds <= self.refresh_seconds:
             raise ValueError("stale_seconds must be longer than refresh_seconds, or every scrape fails")
         for name, timeout in (

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
-from exporter.queries import Reader, ReadError, integer
+from exporter.maestros import MaestroLabels
+from exporter.queries import Reader, ReadError, integer, maestro_counts
 from schemas.events import ACTION_COLUMNS
 
 Clock = Callable[[], float]
@@ -39,7 +40,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """Everything counted since the beginning; `actions` by action, `maestros` by maestro."""
+    """Everything counted since the beginning; `actions` by action, `maestros` by maestro and bounded."""
 
     sessions: int
     study_ms: int
@@ -69,14 +70,17 @@ async def read_windows(reader: Reader, at: float) -> Windows:
     )
 
 
-async def read_lifetime(reader: Reader, _at: float) -> Lifetime:
-    """The sums since the beginning, as of now. Raises `ReadError`."""
+async def read_lifetime(reader: Reader, labels: MaestroLabels) -> Lifetime:
+    """The sums since the beginning, as of now; no more maestros than `labels` has places. Raises `ReadError`."""
     row = await reader.row("lifetime")
+    maestros = await reader.row(
+        "lifetime_maestros", {"admitted": labels.admitted, "full": labels.full, "limit": labels.limit}
+    )
     return Lifetime(
         sessions=integer(row, "sessions"),
         study_ms=integer(row, "study_ms"),
         actions={action: integer(row, column) for action, column in ACTION_COLUMNS.items()},
-        maestros=dict(cast("Mapping[str, int]", row["maestros"])),
+        maestros=maestro_counts(maestros),
     )
 
 

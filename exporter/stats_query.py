@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import date
-from typing import cast
 from uuid import UUID
 
 from exporter.auth import Audience
-from exporter.maestros import MaestroLabels
-from exporter.queries import Parameter, Reader, integer
+from exporter.queries import Parameter, Reader, integer, maestro_counts
 from exporter.stats import SLOT_MS, DayRange, Totals, day_series, total
 from schemas.score import LEARNING_ACTIONS, SCORE_FEATURES, Score, ScoreTargets, engagement_score
 
@@ -71,9 +69,7 @@ async def _slots(reader: Reader, audience: Audience, days: DayRange) -> dict[int
 
 
 async def _maestros(reader: Reader, audience: Audience, days: DayRange, limit: int) -> dict[str, int]:
-    rows = await reader.rows("stats_maestros", _parameters(audience, days))
-    counts = {cast("str", row["maestro"]): integer(row, "selections") for row in rows}
-    return MaestroLabels(limit).bounded(counts)
+    return maestro_counts(await reader.row("stats_maestros", {**_parameters(audience, days), "limit": limit}))
 
 
 async def _score(reader: Reader, audience: Audience, days: DayRange, targets: ScoreTargets) -> tuple[int, Score]:

@@ -72,3 +72,6 @@ PERIODS = ("24h", "1h", "7d", "all")
 
 OTHER_MAESTROS = "other"
 """The label that sums the maestros without a series of their own."""
+
+NAMED_MAESTROS = 1000
+"""Maestros that the sums of closed days and erasures keep by name; no exporter may show more."""
