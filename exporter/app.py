@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from exporter.admission import Admission
 from exporter.auth import Denied, admit_scrape
 from exporter.board import Board, StaleError
 from exporter.metrics import OPENMETRICS, TEXT
-from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
+from exporter.stats_query import StatsReader
 from exporter.stats_routes import serve_statistics
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ _METRICS_ANSWERS: dict[int | str, dict[str, object]] = {
 
 def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
     """The exporter as an ASGI application; it refreshes while its lifespan lasts. `clock` is for tests."""
-    stats_reader = Reader(settings, settings.stats_timeout_seconds)
-    board = Board(settings, clock)
+    stats_reader = StatsReader(settings)
+    admission = Admission(settings)
+    board = Board(settings, clock, admission.refusals)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -80,7 +82,7 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
             return PlainTextResponse(f"{stale}\n", 503)
         return PlainTextResponse("ok\n")
 
-    serve_statistics(app, settings, stats_reader, clock)
+    serve_statistics(app, settings, stats_reader, admission, clock)
     return app
 
 

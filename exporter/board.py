@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from exporter.maestros import MaestroLabels
 from exporter.metrics import Exposition, Snapshot
 from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock, Refresher, read_lifetime, read_windows
+from schemas.metrics import STATS_REFUSALS, StatsRefusal
+
+NO_REFUSALS: Mapping[StatsRefusal, int] = dict.fromkeys(STATS_REFUSALS, 0)
 
 
 class StaleError(Exception):
@@ -23,7 +27,10 @@ class Board:
     are read at the same pace.
     """
 
-    def __init__(self, settings: ExporterSettings, clock: Clock) -> None:
+    def __init__(
+        self, settings: ExporterSettings, clock: Clock, stats_refusals: Mapping[StatsRefusal, int] = NO_REFUSALS
+    ) -> None:
+        self._stats_refusals = stats_refusals
         self._clock = clock
         self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
         self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
@@ -99,6 +106,7 @@ class Board:
                 maestros=self._labels.bounded(lifetime.value.maestros),
                 up=self.windows.healthy and self.lifetime.healthy,
                 failures=self.windows.failures + self.lifetime.failures,
+                stats_refusals=dict(self._stats_refusals),
             )
             exposition = await asyncio.to_thread(Exposition.of, snapshot)
             # The age is that of what is shown: newer readings that cannot be rendered must not make it look fresh.

@@ -53,6 +53,30 @@ class ExporterSettings(SharedSettings):
     stats_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="Statistics that take longer are given up with 503."
     )
+    stats_slots: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Requests of users for statistics answered at once, one query at a time each; one more is a 503."
+        " One user has at most half of them.",
+    )
+    stats_operator_slots: int = Field(
+        2, ge=1, le=100, description="Requests with the operator token answered at once, beside those of users."
+    )
+    stats_user_requests_per_second: float = Field(
+        1.0, gt=0, description="Requests for statistics a user may send for long, per second; more is a 429."
+    )
+    stats_user_requests_burst: int = Field(
+        30, ge=1, description="Requests for statistics a user may send at once after a pause."
+    )
+    stats_address_requests_per_second: float = Field(
+        20.0,
+        gt=0,
+        description="Requests for statistics an address (IPv6: its /64) may send for long, per second; more is a 429.",
+    )
+    stats_address_requests_burst: int = Field(
+        200, ge=1, description="Requests for statistics an address may send at once after a pause."
+    )
     score_active_days: float = Field(5, gt=0, description="Active days in 7 that earn the full score for them.")
     score_study_minutes: float = Field(150, gt=0, description="Study minutes in 7 days that earn the full score.")
     score_actions: float = Field(40, gt=0, description="Learning actions in 7 days that earn the full score.")

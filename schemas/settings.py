@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
@@ -74,6 +75,15 @@ class SharedSettings(BaseSettings):
         description="Origins (https://app.example.org) whose pages may send events and read their user's statistics,"
         " beside the services' own; none configured: origins are not checked and no other origin may read an answer.",
     )
+    trusted_proxies: Texts = Field(
+        (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    rate_limit_enabled: bool = Field(
+        True, description="Limit requests per address, and events and requests for statistics per user."
+    )
+    rate_limit_entries: int = Field(
+        100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
+    )
     maestros: Texts = Field(
         (),
         description="Maestros that are known (archimede, maria-montessori): they are counted by name before all others,"
@@ -91,6 +101,13 @@ class SharedSettings(BaseSettings):
             if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
                 raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
         return tuple(origin.lower() for origin in origins)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
 
     @field_validator("maestros")
     @classmethod
