@@ -52,11 +52,15 @@ class Reader:
     One reader serves concurrent queries. Readers share nothing: each has its own connections, and none uses the
     event loop's threads, so that queries of one never wait behind those of another. `timeout` is in seconds and bounds
     each query, connecting included, on both sides: a query that is given up here is stopped in ClickHouse, too.
+    `threads` bounds what one query may use of ClickHouse's processors.
     """
 
-    def __init__(self, settings: SharedSettings, timeout: float) -> None:
+    def __init__(self, settings: SharedSettings, timeout: float, threads: int | None = None) -> None:
         self._settings = settings
         self._timeout = timeout
+        self._query_settings = {"max_execution_time": max(1, round(timeout)), **_ANSWER_SETTINGS}
+        if threads is not None:
+            self._query_settings["max_threads"] = threads
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -103,7 +107,7 @@ class Reader:
                     compress=False,
                     # Names may be too many for an address.
                     form_encode_query_params=True,
-                    settings={"max_execution_time": max(1, round(self._timeout)), **_ANSWER_SETTINGS},
+                    settings=self._query_settings,
                 )
             return self._client
 

@@ -42,7 +42,9 @@ class StatsReader:
     """
 
     def __init__(self, settings: ExporterSettings) -> None:
-        self._reader = Reader(settings, settings.stats_timeout_seconds)
+        # One user's rows lie together: one thread of ClickHouse is enough, and leaves the others to its inserts.
+        self._of_users = Reader(settings, settings.stats_timeout_seconds, threads=1)
+        self._of_operators = Reader(settings, settings.stats_timeout_seconds)
         self._threads = ThreadPoolExecutor(settings.stats_slots + settings.stats_operator_slots, "statistics")
         self._targets = settings.score_targets
         self._max_maestros = settings.max_maestros
@@ -57,13 +59,14 @@ class StatsReader:
         render: Callable[[Statistics], Rendered],
     ) -> Rendered:
         """Everything about `days` for the users of `audience`, as `render` makes it. Raises `ReadError`."""
+        reader = self._of_operators if audience.user is None else self._of_users
         whole = DayRange(days.previous().first, days.last, days.zone) if compare else days
         asked = _parameters(audience, days)
         asked_whole = _parameters(audience, whole)
-        rows = await self._reader.rows("stats_sessions", asked_whole)
-        rows += await self._reader.rows("stats_events", asked_whole)
-        maestros = await self._reader.row("stats_maestros", {**asked, "limit": self._max_maestros})
-        score = await self._reader.row("stats_score", _score_parameters(audience, score_days))
+        rows = await reader.rows("stats_sessions", asked_whole)
+        rows += await reader.rows("stats_events", asked_whole)
+        maestros = await reader.row("stats_maestros", {**asked, "limit": self._max_maestros})
+        score = await reader.row("stats_score", _score_parameters(audience, score_days))
 
         def add_up() -> Rendered:
             slots = _slots(rows)
@@ -84,7 +87,8 @@ class StatsReader:
 
     async def close(self) -> None:
         """Closes the connections and ends the threads."""
-        await self._reader.close()
+        await self._of_users.close()
+        await self._of_operators.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
