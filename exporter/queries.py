@@ -31,11 +31,13 @@ Parameter = bool | int | str | Sequence[int] | Sequence[str]
 Row = dict[str, object]
 
 
-# The answer comes once it is complete. A JSON document ends, so one that was cut off is not taken for an empty one.
-_ANSWER_SETTINGS = {"wait_end_of_query": 1, "output_format_json_quote_64bit_integers": 0}
+# The response comes once it is complete; more names than fit into this many bytes are sorted on disk.
+_QUERY_SETTINGS = {"wait_end_of_query": 1, "max_bytes_before_external_group_by": 200_000_000}
 
 
 class _Answer(msgspec.Struct):
+    """JSON ends, so a response that was cut off is not taken for an empty one."""
+
     data: list[dict[str, Any]]
 
 
@@ -49,8 +51,8 @@ class ReadError(Exception):
 class Reader:
     """Runs the exporter's queries; connects when first needed and again after any failure.
 
-    One reader serves concurrent queries. Readers share nothing: each has its own connections, and none uses the
-    event loop's threads, so that queries of one never wait behind those of another. `timeout` is in seconds and bounds
+    One reader serves concurrent queries. Readers share no connections, and no response is read in the event loop's
+    shared threads, so that queries of one never wait behind those of another. `timeout` is in seconds and bounds
     each query, connecting included, on both sides: a query that is given up here is stopped in ClickHouse, too.
     `threads` bounds what one query may use of ClickHouse's processors.
     """
@@ -58,7 +60,7 @@ class Reader:
     def __init__(self, settings: SharedSettings, timeout: float, threads: int | None = None) -> None:
         self._settings = settings
         self._timeout = timeout
-        self._query_settings = {"max_execution_time": max(1, round(timeout)), **_ANSWER_SETTINGS}
+        self._query_settings = {"max_execution_time": max(1, round(timeout)), **_QUERY_SETTINGS}
         if threads is not None:
             self._query_settings["max_threads"] = threads
         self._client: AsyncClient | None = None
@@ -114,12 +116,14 @@ class Reader:
 
 def integer(row: Row, column: str) -> int:
     """A whole number of a row."""
-    return int(cast("int", row[column]))
+    return int(cast("int | str", row[column]))
 
 
 def maestro_counts(row: Row) -> dict[str, int]:
     """The selections by maestro of a row that bounds them, most important first; `other` last if it counts anything."""
-    counts = dict(zip(cast("list[str]", row["maestros"]), cast("list[int]", row["selections"]), strict=True))
+    # ClickHouse writes large numbers as texts, or not, as it is set up.
+    selections = map(int, cast("list[int | str]", row["selections"]))
+    counts = dict(zip(cast("list[str]", row["maestros"]), selections, strict=True))
     other = integer(row, "other")
     return {**counts, OTHER_MAESTROS: other} if other else counts
 

@@ -18,4 +18,3 @@ FROM
     FROM maestro_counts
     GROUP BY shown
 )
-SETTINGS max_bytes_before_external_group_by = 200000000

@@ -17,4 +17,3 @@ FROM
         AND action = 'maestro_selected'
     GROUP BY shown
 )
-SETTINGS max_bytes_before_external_group_by = 200000000
