@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.maestros import MaestroLabels
+from exporter.queries import Row, maestro_counts
 
 
 def test_the_most_selected_come_first_and_equal_counts_by_name() -> None:
@@ -62,3 +64,10 @@ def test_no_series_ever_falls_and_all_of_them_sum_to_everything(
         assert all(shown[label] >= count for label, count in before.items())
         assert sum(shown.values()) == sum(counts.values())
         assert len(shown) <= limit + 1
+
+
+@pytest.mark.parametrize("other", [2, "2"])
+def test_large_numbers_may_be_texts_and_other_is_there_if_it_counts(other: int | str) -> None:
+    row: Row = {"maestros": ["a", "b"], "selections": ["3", 1], "other": other}
+    assert list(maestro_counts(row).items()) == [("a", 3), ("b", 1), ("other", 2)]
+    assert maestro_counts({"maestros": [], "selections": [], "other": 0}) == {}
