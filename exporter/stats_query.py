@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from exporter.auth import Audience
-from exporter.queries import Parameter, Reader, Row, integer, maestro_counts
+from exporter.queries import Parameter, Reader, ReadError, Row, integer, maestro_counts
 from exporter.settings import ExporterSettings
 from exporter.stats import SLOT_MS, DayRange, Totals, day_series, total
 from schemas.score import LEARNING_ACTIONS, SCORE_FEATURES, Score, ScoreTargets, engagement_score
@@ -45,6 +45,7 @@ class StatsReader:
         # One user's rows lie together: one thread of ClickHouse is enough, and leaves the others to its inserts.
         self._of_users = Reader(settings, settings.stats_timeout_seconds, threads=1)
         self._of_operators = Reader(settings, settings.stats_timeout_seconds)
+        self._timeout = settings.stats_timeout_seconds
         self._threads = ThreadPoolExecutor(settings.stats_slots + settings.stats_operator_slots, "statistics")
         self._targets = settings.score_targets
         self._max_maestros = settings.max_maestros
@@ -63,10 +64,14 @@ class StatsReader:
         whole = DayRange(days.previous().first, days.last, days.zone) if compare else days
         asked = _parameters(audience, days)
         asked_whole = _parameters(audience, whole)
-        rows = await reader.rows("stats_sessions", asked_whole)
-        rows += await reader.rows("stats_events", asked_whole)
-        maestros = await reader.row("stats_maestros", {**asked, "limit": self._max_maestros})
-        score = await reader.row("stats_score", _score_parameters(audience, score_days))
+        try:
+            async with asyncio.timeout(self._timeout):
+                rows = await reader.rows("stats_sessions", asked_whole)
+                rows += await reader.rows("stats_events", asked_whole)
+                maestros = await reader.row("stats_maestros", {**asked, "limit": self._max_maestros})
+                score = await reader.row("stats_score", _score_parameters(audience, score_days))
+        except TimeoutError as error:
+            raise ReadError(f"statistics took longer than {self._timeout:g} s") from error
 
         def add_up() -> Rendered:
             slots = _slots(rows)
