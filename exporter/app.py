@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from exporter.admission import Admission
 from exporter.auth import Denied, admit_scrape
 from exporter.board import Board, StaleError
 from exporter.metrics import OPENMETRICS, TEXT
-from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
+from exporter.stats_query import StatsReader
 from exporter.stats_routes import serve_statistics
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ _METRICS_ANSWERS: dict[int | str, dict[str, object]] = {
 
 def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:
     """The exporter as an ASGI application; it refreshes while its lifespan lasts. `clock` is for tests."""
-    stats_reader = Reader(settings, settings.stats_timeout_seconds)
-    board = Board(settings, clock)
+    stats_reader = StatsReader(settings)
+    admission = Admission(settings)
+    board = Board(settings, clock, admission.refusals)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,10 +67,11 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
     for path in ("/metrics", "/api/metrics"):
         app.add_api_route(path, metrics, response_class=Response, responses=_METRICS_ANSWERS)
 
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def alive() -> str:
-        """The process lives."""
-        return "ok\n"
+    @app.get("/healthz", response_class=PlainTextResponse, responses={503: {"description": "A restart may help"}})
+    async def alive() -> Response:
+        """The process lives and refreshes; while ClickHouse is away, too."""
+        reason = board.unhealthy_reason()
+        return PlainTextResponse("ok\n" if reason is None else f"{reason}\n", 200 if reason is None else 503)
 
     @app.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "Not yet, or stale"}})
     async def ready() -> Response:
@@ -79,11 +82,11 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
             return PlainTextResponse(f"{stale}\n", 503)
         return PlainTextResponse("ok\n")
 
-    serve_statistics(app, settings, stats_reader, clock)
+    serve_statistics(app, settings, stats_reader, admission, clock)
     return app
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
-    """A refresh task ends by cancellation only; anything else is a fault that soon shows as stale metrics."""
+    """The refreshing ends by cancellation only; anything else is a fault, and `/healthz` says so."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("the metrics are no longer refreshed", exc_info=error)

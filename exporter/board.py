@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from exporter.maestros import MaestroLabels
 from exporter.metrics import Exposition, Snapshot
 from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock, Refresher, read_lifetime, read_windows
+from schemas.metrics import STATS_REFUSALS, StatsRefusal
+
+NO_REFUSALS: Mapping[StatsRefusal, int] = dict.fromkeys(STATS_REFUSALS, 0)
 
 
 class StaleError(Exception):
@@ -23,13 +27,17 @@ class Board:
     are read at the same pace.
     """
 
-    def __init__(self, settings: ExporterSettings, clock: Clock) -> None:
+    def __init__(
+        self, settings: ExporterSettings, clock: Clock, stats_refusals: Mapping[StatsRefusal, int] = NO_REFUSALS
+    ) -> None:
+        self._stats_refusals = stats_refusals
         self._clock = clock
         self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
         self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
         self._stale_seconds = settings.stale_seconds
-        self._labels = MaestroLabels(settings.max_maestros)
-        self._exposition: Exposition | None = None
+        self._labels = MaestroLabels(settings.max_maestros, settings.maestros)
+        self._shown: tuple[Exposition, float] | None = None
+        self._ended = False
         self._rendering = asyncio.Lock()
         self.windows = Refresher(
             "windows",
@@ -41,7 +49,7 @@ class Board:
         )
         self.lifetime = Refresher(
             "lifetime",
-            lambda at: read_lifetime(self._lifetime_reader, at),
+            lambda _at: read_lifetime(self._lifetime_reader, self._labels),
             self._render,
             clock=clock,
             pause=settings.refresh_seconds,
@@ -51,12 +59,19 @@ class Board:
 
     def exposition(self) -> Exposition:
         """What a scrape shows. Raises `StaleError` before the first refresh and when the last is too old."""
-        if self._exposition is None:
+        if self._shown is None:
             raise StaleError("not ready: ClickHouse has not been read yet")
-        age = max(part.age(self._clock()) for part in (self.windows, self.lifetime))
+        exposition, read_at = self._shown
+        age = self._clock() - read_at
         if age > self._stale_seconds:
             raise StaleError(f"stale: ClickHouse was last read {age:.0f} s ago")
-        return self._exposition
+        return exposition
+
+    def unhealthy_reason(self) -> str | None:
+        """Why a restart of the process may help, or None."""
+        if self._ended:
+            return "the refreshing has ended"
+        return self.windows.unhealthy_reason() or self.lifetime.unhealthy_reason()
 
     async def refresh(self) -> None:
         """Reads both parts once."""
@@ -64,12 +79,15 @@ class Board:
 
     async def run(self) -> None:
         """Keeps both parts fresh until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.windows.run())
-            tasks.create_task(self.lifetime.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.windows.run())
+                tasks.create_task(self.lifetime.run())
+        finally:
+            self._ended = True
 
     async def close(self) -> None:
-        """Gives up the readings under way and closes the connections."""
+        """Cancels the readings in progress and closes the connections."""
         for part in (self.windows, self.lifetime):
             await part.close()
         for reader in (self._windows_reader, self._lifetime_reader):
@@ -79,13 +97,17 @@ class Board:
         # One at a time, each of the newest readings: the last to finish is the newest. In a thread, because a few
         # milliseconds of text would hold up a scrape.
         async with self._rendering:
-            if self.windows.reading is None or self.lifetime.reading is None:
+            windows, lifetime = self.windows.reading, self.lifetime.reading
+            if windows is None or lifetime is None:
                 return
             snapshot = Snapshot(
-                windows=self.windows.reading,
-                lifetime=self.lifetime.reading,
-                maestros=self._labels.bounded(self.lifetime.reading.value.maestros),
+                windows=windows,
+                lifetime=lifetime,
+                maestros=self._labels.bounded(lifetime.value.maestros),
                 up=self.windows.healthy and self.lifetime.healthy,
                 failures=self.windows.failures + self.lifetime.failures,
+                stats_refusals=dict(self._stats_refusals),
             )
-            self._exposition = await asyncio.to_thread(Exposition.of, snapshot)
+            exposition = await asyncio.to_thread(Exposition.of, snapshot)
+            # The age is that of what is shown: newer readings that cannot be rendered must not make it look fresh.
+            self._shown = exposition, min(windows.read_at, lifetime.read_at)

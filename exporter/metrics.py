@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,13 +27,15 @@ MS_PER_MINUTE = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one scrape shows. `maestros` are already bounded; `failures` counts failed refreshes."""
+    """Everything one scrape shows. `maestros` are already bounded; `failures` counts failed refreshes and
+    `stats_refusals` the requests for statistics that were refused."""
 
     windows: Reading[Windows]
     lifetime: Reading[Lifetime]
     maestros: dict[str, int]
     up: bool
     failures: int
+    stats_refusals: Mapping[m.StatsRefusal, int]
 
 
 class SnapshotCollector(Collector):
@@ -77,6 +79,7 @@ def _samples(snapshot: Snapshot) -> dict[m.Family, Samples]:
         m.REFRESH_TIME: [((part,), read_at) for part, read_at, _ in readings],
         m.REFRESH_DURATION: [((part,), seconds) for part, _, seconds in readings],
         m.REFRESH_FAILURES: [((), snapshot.failures)],
+        m.STATS_REFUSED: [((reason,), count) for reason, count in snapshot.stats_refusals.items()],
         m.UP: [((), snapshot.up)],
         m.BUILD_INFO: [((_version(), platform.python_version()), 1)],
     }

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error as ClickHouseServerError
 
 from schemas.clickhouse import READING, sayable, unmet
+from schemas.metrics import OTHER_MAESTROS
 from schemas.settings import SharedSettings
 
 Query = Literal[
     "windows",
     "freshness",
     "lifetime",
+    "lifetime_maestros",
     "stats_sessions",
     "stats_events",
     "stats_maestros",
@@ -25,8 +28,21 @@ Query = Literal[
 ]
 """The name of a file in `exporter/sql`."""
 
-Parameter = int | str | Sequence[int] | Sequence[str]
+Parameter = bool | int | str | Sequence[int] | Sequence[str]
 Row = dict[str, object]
+
+
+# The response comes once it is complete; more names than fit into this many bytes are sorted on disk.
+_QUERY_SETTINGS = {"wait_end_of_query": "1", "max_bytes_before_external_group_by": "200000000"}
+
+
+class _Answer(msgspec.Struct):
+    """JSON ends, so a response that was cut off is not taken for an empty one."""
+
+    data: list[dict[str, Any]]
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class ReadError(Exception):
@@ -36,14 +52,19 @@ class ReadError(Exception):
 class Reader:
     """Runs the exporter's queries; connects when first needed and again after any failure.
 
-    One reader serves concurrent queries. `timeout` is in seconds and bounds each query, connecting included, on
-    both sides: a query that is given up here is stopped in ClickHouse, too. There it is the user's own limits that
-    count if the user may not change settings.
+    One reader serves concurrent queries. Readers share no connections, and no response is read in the event loop's
+    shared threads, so that queries of one never wait behind those of another. `timeout` is in seconds and bounds
+    each query, connecting included, on both sides: a query that is given up here is stopped in ClickHouse, too.
+    `threads` bounds what one query may use of ClickHouse's processors. Settings that the user may not change are the
+    user's own.
     """
 
-    def __init__(self, settings: SharedSettings, timeout: float) -> None:
+    def __init__(self, settings: SharedSettings, timeout: float, threads: int | None = None) -> None:
         self._settings = settings
         self._timeout = timeout
+        self._query_settings = {"max_execution_time": str(max(1, round(timeout))), **_QUERY_SETTINGS}
+        if threads is not None:
+            self._query_settings["max_threads"] = str(threads)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -52,7 +73,7 @@ class Reader:
         try:
             async with asyncio.timeout(self._timeout):
                 client = await self._connect()
-                result = await client.query(_SQL[query], parameters=dict(parameters or {}))
+                return list(_decode(await client.raw_query(_SQL[query], dict(parameters or {}), fmt="JSON")).data)
         except TimeoutError as error:
             raise ReadError(f"ClickHouse did not answer {query} within {self._timeout:g} s") from error
         except ReadError:
@@ -61,7 +82,6 @@ class Reader:
             # Beside its own errors the driver lets through those of HTTP, and whatever decoding half an answer of a
             # server that is going down comes to.
             raise ReadError(f"ClickHouse could not answer {query}: {_reason(error)}") from error
-        return [dict(row) for row in result.named_results()]
 
     async def row(self, query: Query, parameters: Mapping[str, Parameter] | None = None) -> Row:
         """The only row of a query that returns exactly one. Raises `ReadError`."""
@@ -93,12 +113,16 @@ class Reader:
             database=settings.clickhouse_database,
             connect_timeout=self._timeout,
             send_receive_timeout=self._timeout,
+            # Its threads are shared by the whole process.
+            compress=False,
+            # Names may be too many for an address.
+            form_encode_query_params=True,
         )
         lacks = unmet(client.server_version, client.server_settings, READING)
         if lacks is not None:
             await client.close()
             raise ReadError(f"ClickHouse cannot be used: {lacks}")
-        said = {**READING.said, "max_execution_time": str(max(1, round(self._timeout)))}
+        said = {**READING.said, **self._query_settings}
         for name in sayable(client.server_settings, said):
             client.set_client_setting(name, said[name])
         return client
@@ -106,7 +130,16 @@ class Reader:
 
 def integer(row: Row, column: str) -> int:
     """A whole number of a row."""
-    return int(cast("int", row[column]))
+    return int(cast("int | str", row[column]))
+
+
+def maestro_counts(row: Row) -> dict[str, int]:
+    """The selections by maestro of a row that bounds them, most important first; `other` last if it counts anything."""
+    # ClickHouse writes large numbers as texts, or not, as it is set up.
+    selections = map(int, cast("list[int | str]", row["selections"]))
+    counts = dict(zip(cast("list[str]", row["maestros"]), selections, strict=True))
+    other = integer(row, "other")
+    return {**counts, OTHER_MAESTROS: other} if other else counts
 
 
 def _reason(error: Exception) -> str:

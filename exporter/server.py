@@ -24,6 +24,8 @@ def serve(settings: ExporterSettings) -> None:
             port=settings.exporter_port,
             log_config=None,
             access_log=False,
+            # What proxies say is for `schemas.proxies` to judge.
+            proxy_headers=False,
             server_header=False,
             ssl_certfile=settings.exporter_tls_cert,
             ssl_keyfile=settings.exporter_tls_key,

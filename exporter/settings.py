@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
 from schemas.settings import Port, SharedSettings
 
@@ -34,7 +35,10 @@ class ExporterSettings(SharedSettings):
         20.0, gt=0, le=3600, description="Counting since the beginning is given up after this; it counts as failed."
     )
     max_maestros: int = Field(
-        200, ge=1, le=10_000, description="Maestros with a series of their own; the others share `other`."
+        200,
+        ge=1,
+        le=NAMED_MAESTROS,
+        description="Maestros with a series of their own, the known ones first; the others share `other`.",
     )
 
     exporter_token: SecretStr | None = Field(
@@ -48,6 +52,30 @@ class ExporterSettings(SharedSettings):
     stats_max_days: int = Field(366, ge=30, le=3660, description="Longest range of days statistics answer.")
     stats_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="Statistics that take longer are given up with 503."
+    )
+    stats_slots: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Requests of users for statistics answered at once, one query at a time each; one more is a 503."
+        " One user has at most half of them.",
+    )
+    stats_operator_slots: int = Field(
+        2, ge=1, le=100, description="Requests with the operator token answered at once, beside those of users."
+    )
+    stats_user_requests_per_second: float = Field(
+        1.0, gt=0, description="Requests for statistics a user may send for long, per second; more is a 429."
+    )
+    stats_user_requests_burst: int = Field(
+        30, ge=1, description="Requests for statistics a user may send at once after a pause."
+    )
+    stats_address_requests_per_second: float = Field(
+        20.0,
+        gt=0,
+        description="Requests for statistics an address (IPv6: its /64) may send for long, per second; more is a 429.",
+    )
+    stats_address_requests_burst: int = Field(
+        200, ge=1, description="Requests for statistics an address may send at once after a pause."
     )
     score_active_days: float = Field(5, gt=0, description="Active days in 7 that earn the full score for them.")
     score_study_minutes: float = Field(150, gt=0, description="Study minutes in 7 days that earn the full score.")
@@ -70,6 +98,8 @@ class ExporterSettings(SharedSettings):
             raise ValueError("exporter_user and exporter_password belong together: set both or neither")
         if (self.exporter_tls_cert is None) != (self.exporter_tls_key is None):
             raise ValueError("exporter_tls_cert and exporter_tls_key belong together: set both or neither")
+        if len(self.maestros) > self.max_maestros:
+            raise ValueError(f"maestros names {len(self.maestros)}, which is more than max_maestros")
         if self.stale_seconds <= self.refresh_seconds:
             raise ValueError("stale_seconds must be longer than refresh_seconds, or every scrape fails")
         for name, timeout in (

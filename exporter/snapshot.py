@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
-from exporter.queries import Reader, ReadError, integer
+from exporter.maestros import MaestroLabels
+from exporter.queries import Reader, ReadError, integer, maestro_counts
 from schemas.events import ACTION_COLUMNS
 
 Clock = Callable[[], float]
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 FRESH_SHARE = 3 / 4
 """Share of `stale_seconds` within which the next reading arrives, if it takes as long as the last one."""
+
+SILENT_FACTOR = 3
+"""How many times `stale_seconds` may pass without the end of a reading. Two queries, each shorter than it, and the
+pause between readings fit in."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """Everything counted since the beginning; `actions` by action, `maestros` by maestro."""
+    """Everything counted since the beginning; `actions` by action, `maestros` by maestro and bounded."""
 
     sessions: int
     study_ms: int
@@ -65,19 +70,22 @@ async def read_windows(reader: Reader, at: float) -> Windows:
     )
 
 
-async def read_lifetime(reader: Reader, _at: float) -> Lifetime:
-    """The sums since the beginning, as of now. Raises `ReadError`."""
+async def read_lifetime(reader: Reader, labels: MaestroLabels) -> Lifetime:
+    """The sums since the beginning, as of now; no more maestros than `labels` has places. Raises `ReadError`."""
     row = await reader.row("lifetime")
+    maestros = await reader.row(
+        "lifetime_maestros", {"admitted": labels.admitted, "full": labels.full, "limit": labels.limit}
+    )
     return Lifetime(
         sessions=integer(row, "sessions"),
         study_ms=integer(row, "study_ms"),
         actions={action: integer(row, column) for action, column in ACTION_COLUMNS.items()},
-        maestros=dict(cast("Mapping[str, int]", row["maestros"])),
+        maestros=maestro_counts(maestros),
     )
 
 
 class Refresher(Generic[T]):
-    """Reads one value again and again, one reading at a time; keeps the last good one through failures.
+    """Reads one value again and again, one reading at a time; keeps the last good one through failures of any kind.
 
     It pauses `pause` seconds between readings, and longer if readings are so slow that they would take more than
     `share` of the time; never so long that a value would come near the age of `stale` seconds. `changed` is awaited
@@ -107,12 +115,16 @@ class Refresher(Generic[T]):
         self._stale = stale
         self._seconds_before = 0.0
         self._running: asyncio.Task[None] | None = None
+        self._ended_at = clock()
+        self._fault: str | None = None
+        self._closing = False
 
     async def refresh(self) -> None:
-        """Reads once; joins the reading under way if there is one. Failures are counted, not raised."""
+        """Reads once; joins the reading in progress if there is one. Failures are counted, not raised."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._attempt())
-        await asyncio.shield(self._running)
+        # Unlike awaiting the task, this raises only the cancellation of the caller.
+        await asyncio.wait({self._running})
 
     async def run(self) -> None:
         """Refreshes until cancelled."""
@@ -134,25 +146,55 @@ class Refresher(Generic[T]):
         """Seconds since the reading of the value began; infinite before the first."""
         return float("inf") if self.reading is None else now - self.reading.read_at
 
+    def unhealthy_reason(self) -> str | None:
+        """Why a restart of the process may help, or None. It does not help while ClickHouse is away."""
+        if self._fault is not None:
+            return f"the last reading of the {self.name} failed with {self._fault}"
+        silent = self._clock() - self._ended_at
+        if silent > SILENT_FACTOR * self._stale:
+            return f"{self.name}: no reading has ended for {silent:.0f} s"
+        return None
+
     async def close(self) -> None:
-        """Gives up the reading under way."""
+        """Cancels the reading in progress."""
+        self._closing = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _attempt(self) -> None:
+        read_fault = await self._caught(self._read_once())
+        show_fault = await self._caught(self._changed())
+        self._fault = read_fault or show_fault
+        self._ended_at = self._clock()
+
+    async def _read_once(self) -> None:
         began = self._clock()
         try:
             value = await self._read(began)
         except ReadError as error:
             if self.healthy or not self.failures:
                 log.warning("refresh failed", extra={"part": self.name, "reason": str(error)})
-            self.failures += 1
-            self.healthy = False
-        else:
-            if self.failures and not self.healthy:
-                log.info("refresh works again", extra={"part": self.name})
-            self._seconds_before = self.reading.seconds if self.reading else 0.0
-            self.reading = Reading(value, began, self._clock() - began)
-            self.healthy = True
-        await self._changed()
+            self._failed()
+            return
+        if self.failures and not self.healthy:
+            log.info("refresh works again", extra={"part": self.name})
+        self._seconds_before = self.reading.seconds if self.reading else 0.0
+        self.reading = Reading(value, began, self._clock() - began)
+        self.healthy = True
+
+    async def _caught(self, step: Awaitable[None]) -> str | None:
+        """Awaits one step of an attempt; returns the kind of an unexpected failure."""
+        try:
+            await step
+        except (Exception, asyncio.CancelledError) as error:
+            if self._closing:
+                raise
+            log.exception("refresh failed unexpectedly", extra={"part": self.name})
+            self._failed()
+            return type(error).__name__
+        return None
+
+    def _failed(self) -> None:
+        self.failures += 1
+        self.healthy = False

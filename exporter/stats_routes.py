@@ -15,15 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.auth import Denied, audience
+from exporter.admission import Admission, Refused
+from exporter.auth import Audience, Denied
 from exporter.negotiation import preferred
-from exporter.problems import RESPONSES, problem
-from exporter.queries import Reader, ReadError
+from exporter.problems import RESPONSES, Kind, problem
+from exporter.queries import ReadError
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
 from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zone
 from exporter.stats_model import StatsModel, stats_model
-from exporter.stats_query import read_statistics
+from exporter.stats_query import Statistics, StatsReader
+from schemas.metrics import StatsRefusal
 from schemas.score import SCORE_DAYS
 
 PATH = "/api/telemetry/stats"
@@ -31,6 +33,17 @@ PATH = "/api/telemetry/stats"
 _CSV_HEADERS = {
     "Content-Type": "text/csv; charset=utf-8",
     "Content-Disposition": 'attachment; filename="statistics.csv"',
+}
+
+_AUDIENCE = "convergio.audience"
+"""Where the scope of an admitted request says whose statistics it may read."""
+
+_REFUSED: dict[StatsRefusal, str] = {
+    "address": "Too many requests came from this address",
+    "user": "This user asked too often",
+    "user-busy": "Earlier requests of this user are still being answered",
+    "busy": "As many statistics as possible are being read",
+    "operators-busy": "As many statistics for operators as possible are being read",
 }
 
 log = logging.getLogger(__name__)
@@ -57,7 +70,7 @@ class Question(BaseModel):
     )
 
 
-def _stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> APIRouter:
+def _stats_router(settings: ExporterSettings, reader: StatsReader, clock: Clock) -> APIRouter:
     """The route alone; `serve_statistics` gives it to an application."""
     router = APIRouter()
 
@@ -69,47 +82,75 @@ def _stats_router(settings: ExporterSettings, reader: Reader, clock: Clock) -> A
     async def stats(request: Request, question: Annotated[Question, Query()]) -> Response:
         """Statistics of the calling user (cookie `convergio_uid`), or of all with the operator token as bearer."""
         now = clock()
+        who: Audience = request.scope[_AUDIENCE]
+        is_csv = _wants_csv(question, request.headers.get("accept", ""))
         try:
-            who = audience(settings.operator_token, request.headers.get("authorization"), request.cookies)
             zone = time_zone(question.tz)
             days = parse_range(question.range, zone, now, settings.stats_max_days)
-            statistics = await read_statistics(
-                reader,
-                who,
-                days,
-                last_days(SCORE_DAYS, zone, now),
-                settings.score_targets,
-                compare=question.compare is not None,
-                max_maestros=settings.max_maestros,
+
+            def render(statistics: Statistics) -> str:
+                if is_csv:
+                    return csv_text(statistics.days)
+                scope: Literal["me", "all"] = "all" if who.user is None else "me"
+                model = stats_model(statistics, days, scope, datetime.fromtimestamp(now, UTC))
+                return model.model_dump_json(by_alias=True)
+
+            body = await reader.read(
+                who, days, last_days(SCORE_DAYS, zone, now), compare=question.compare is not None, render=render
             )
-        except Denied as denied:
-            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
-            return problem(denied.status, denied.detail, challenge)
         except RangeError as wrong:
-            return problem(400, str(wrong))
+            return problem("wrong-question", str(wrong))
         except ReadError as error:
             log.warning("statistics failed", extra={"reason": str(error)})
-            return problem(503, "Statistics are not available right now; try again shortly.", {"Retry-After": "5"})
-        if _wants_csv(question, request.headers.get("accept", "")):
-            return Response(csv_text(statistics.days), headers={**HEADERS, **_CSV_HEADERS})
-        body = stats_model(statistics, days, "all" if who.user is None else "me", datetime.fromtimestamp(now, UTC))
-        return Response(body.model_dump_json(by_alias=True), media_type="application/json", headers=HEADERS)
+            detail = "Statistics are not available right now; try again shortly."
+            return problem("clickhouse-unavailable", detail, {"Retry-After": "5"})
+        if is_csv:
+            return Response(body, headers={**HEADERS, **_CSV_HEADERS})
+        return Response(body, media_type="application/json", headers=HEADERS)
 
     return router
 
 
-def serve_statistics(app: FastAPI, settings: ExporterSettings, reader: Reader, clock: Clock) -> None:
+def serve_statistics(
+    app: FastAPI, settings: ExporterSettings, reader: StatsReader, admission: Admission, clock: Clock
+) -> None:
     """Gives an application the route, to pages of the allowed origins too.
 
     Parameters it does not know or understand are answered with a 400 that says which, on every route.
     """
     app.include_router(_stats_router(settings, reader, clock))
+    app.add_middleware(_Admitted, admission=admission)
     app.add_middleware(_StatisticsCors, origins=settings.allowed_origins)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_request: Request, error: RequestValidationError) -> Response:
         details = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()]
-        return problem(400, "; ".join(details))
+        return problem("wrong-question", "; ".join(details))
+
+
+class _Admitted:
+    """Lets requests for statistics through while there is room, and answers the others before anything is done."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        try:
+            with self._admission.admit(scope) as who:
+                await self._app({**scope, _AUDIENCE: who}, receive, send)
+            return
+        except Denied as denied:
+            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
+            response = problem("identity-missing" if denied.status == 401 else "token-wrong", denied.detail, challenge)
+        except Refused as refused:
+            detail = f"{_REFUSED[refused.reason]}; ask again in {refused.retry_after} s."
+            kind: Kind = "rate-limited" if refused.reason in ("address", "user", "user-busy") else "busy"
+            response = problem(kind, detail, {"Retry-After": str(refused.retry_after)})
+        await response(scope, receive, send)
 
 
 class _StatisticsCors:
@@ -118,7 +159,12 @@ class _StatisticsCors:
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
         self._cors = CORSMiddleware(
-            app, allow_origins=origins, allow_methods=("GET",), allow_headers=("authorization",), allow_credentials=True
+            app,
+            allow_origins=origins,
+            allow_methods=("GET",),
+            allow_headers=("authorization",),
+            allow_credentials=True,
+            expose_headers=("retry-after",),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +177,7 @@ def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) ->
 
     It connects when first asked; its lifespan, where the host runs it, closes the connections. `clock` is for tests.
     """
-    reader = Reader(settings, settings.stats_timeout_seconds)
+    reader = StatsReader(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -139,7 +185,7 @@ def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) ->
         await reader.close()
 
     app = FastAPI(title="convergio statistics", lifespan=lifespan, openapi_url=None)
-    serve_statistics(app, settings, reader, clock)
+    serve_statistics(app, settings, reader, Admission(settings), clock)
     return app
 
 

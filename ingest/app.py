@@ -22,15 +22,16 @@ from ingest.envelope import Timing
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
 from ingest.health_routes import health_routes
 from ingest.identity import Cookies
-from ingest.limits import TokenBuckets
+from ingest.limits import charge
 from ingest.metrics import GatewayMetrics
 from ingest.openapi import document
 from ingest.problems import Headers, Problem, response_to
 from ingest.producer import Options, Producer
-from ingest.proxies import Peers
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
 from schemas.kafka import client_options
+from schemas.limits import TokenBuckets
+from schemas.proxies import Peers
 
 log = logging.getLogger(__name__)
 
@@ -164,8 +165,7 @@ class _Front:
                 await _send_answer(send, 204, [(b"allow", path.methods), *cors], b"")
                 return
             cors = self._origins.admit(headers)
-            if self._address_limit is not None:
-                self._address_limit.charge(self._peers.client_key(scope, headers), path.tokens)
+            charge(self._address_limit, self._peers.client_key(scope, headers), path.tokens)
             # FastAPI would wait for a body of any size for any time.
             body = await self._bodies.read_raw(receive)
         except Problem as problem:

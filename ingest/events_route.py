@@ -17,13 +17,14 @@ from ingest import identity
 from ingest.access import Origins, WriteKeys
 from ingest.body import BodyReader, ClientGone, Receive
 from ingest.envelope import Timing, build_rows, encode_messages
-from ingest.limits import TokenBuckets
+from ingest.limits import charge
 from ingest.metrics import CLIENT_GONE, GatewayMetrics
 from ingest.problems import Headers, Problem
 from ingest.producer import Producer
-from ingest.proxies import Peers
 from ingest.validate import opted_out, read_batch
 from schemas.events import MAX_EVENTS_PER_BATCH, Rejection, Verdict
+from schemas.limits import TokenBuckets
+from schemas.proxies import Peers
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +123,7 @@ class EventsRoute:
         if method != "POST":
             raise Problem("method-not-allowed", "Post batches here.", headers=((b"allow", METHODS),))
         self._write_keys.check(headers)
-        if self._address_limit is not None:
-            self._address_limit.charge(self._peers.client_key(scope, headers), 1)
+        charge(self._address_limit, self._peers.client_key(scope, headers), 1)
 
         received_at = self._now()
         body = await self._bodies.read(headers, receive)
@@ -140,8 +140,8 @@ class EventsRoute:
         fresh = user_id is None
         if user_id is None:
             user_id = identity.mint()
-        elif self._user_limit is not None:
-            self._user_limit.charge(user_id, len(submission.events) + len(rejected))
+        else:
+            charge(self._user_limit, user_id, len(submission.events) + len(rejected))
 
         rows, too_old = build_rows(submission, user_id, received_at, self._timing)
         if too_old:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from ingest.proxies import Peers
+from schemas.proxies import Peers
 
 UID_COOKIE: Final = "convergio_uid"
 OPT_OUT_COOKIE: Final = "convergio_optout"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.events import MAX_EVENTS_PER_BATCH
-from schemas.settings import Port, SharedSettings, Texts, split_list
+from schemas.settings import Port, SharedSettings, split_list
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -28,9 +27,6 @@ class GatewaySettings(SharedSettings):
     write_keys: Secrets = Field(
         (), description="Keys of which a client must send one to post events; none configured: anyone may."
     )
-    trusted_proxies: Texts = Field(
-        (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
-    )
     cookie_secure: Literal["auto", "always", "never"] = Field(
         "auto", description="The cookies' Secure attribute; auto: where the request came over TLS."
     )
@@ -39,7 +35,6 @@ class GatewaySettings(SharedSettings):
     )
     respect_gpc: bool = Field(True, description="Treat `Sec-GPC: 1` and `DNT: 1` as an opt-out.")
 
-    rate_limit_enabled: bool = Field(True, description="Limit requests per address and events per user.")
     user_events_per_second: float = Field(100.0, gt=0, description="Events a user may send for long, per second.")
     user_events_burst: int = Field(
         5_000, ge=MAX_EVENTS_PER_BATCH, description="Events a user may send at once after a pause."
@@ -50,9 +45,6 @@ class GatewaySettings(SharedSettings):
         description="Requests an address (IPv6: its /64) may send for long, per second; an erasure counts as 25.",
     )
     address_requests_burst: int = Field(2_000, ge=1, description="Requests an address may send at once after a pause.")
-    rate_limit_entries: int = Field(
-        100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
-    )
 
     max_connections: int = Field(
         10_000,
@@ -106,10 +98,3 @@ class GatewaySettings(SharedSettings):
     drain_delay_seconds: float = Field(
         1.0, ge=0, le=300, description="Time between not being ready any more and closing the listener."
     )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            ip_network(network)
-        return networks

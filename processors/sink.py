@@ -156,6 +156,8 @@ class Sink:
         self._settings = settings
         self._beat = beat
         self._of_this_thread = threading.local()
+        # Its items are slugs, which need no escaping.
+        self._known = f"CAST({list(settings.maestros)}, 'Array(String)')"
 
     def close(self) -> None:
         """Ends this thread's connection."""
@@ -239,7 +241,7 @@ class Sink:
 
     def command(self, name: str, **values: str | int) -> None:
         """Runs the statement `sql/NAME.sql`. Values must be numbers or ids checked before."""
-        self._command(_filled(sql(name), values))
+        self._command(_filled(sql(name), {"known": self._known, **values}))
 
     def texts(self, name: str, **values: str | int) -> list[list[str]]:
         """The rows that the query `sql/NAME.sql` answers with; its columns are strings."""

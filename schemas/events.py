@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta
 
 MAX_EVENTS_PER_BATCH = 500
+MAX_LABEL = 128
+"""Characters of a label."""
 
 Id = Annotated[
     str,
@@ -24,7 +26,7 @@ Id = Annotated[
 Instant = Annotated[datetime, Meta(tz=True)]
 """A moment as RFC 3339 with an offset, e.g. `2026-05-04T09:30:00.250Z`."""
 
-Label = Annotated[str, Meta(max_length=128)]
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 MetadataKey = Annotated[str, Meta(max_length=64)]
 MetadataText = Annotated[str, Meta(max_length=256)]
 MetadataInteger = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 
 class Family(NamedTuple):
@@ -47,6 +47,12 @@ REFRESH_DURATION = Family(
 REFRESH_FAILURES = Family(
     "convergio_exporter_refresh_failures_total", "Refreshes that failed since the exporter started", "counter"
 )
+STATS_REFUSED = Family(
+    "convergio_exporter_stats_refused_total",
+    "Requests for statistics refused at once since the exporter started",
+    "counter",
+    ("reason",),
+)
 UP = Family("convergio_up", "Whether the last refresh could read ClickHouse", "gauge")
 BUILD_INFO = Family("convergio_build_info", "The version that is running", "gauge", ("version", "python"))
 
@@ -62,9 +68,15 @@ FAMILIES = (
     REFRESH_TIME,
     REFRESH_DURATION,
     REFRESH_FAILURES,
+    STATS_REFUSED,
     UP,
     BUILD_INFO,
 )
+
+StatsRefusal = Literal["address", "user", "user-busy", "busy", "operators-busy"]
+"""Why a request for statistics is refused: too many from one address or user, or no slot is free."""
+
+STATS_REFUSALS: tuple[StatsRefusal, ...] = get_args(StatsRefusal)
 
 ACTIVE_PERIODS = ("1h", "24h", "7d")
 PERIODS = ("24h", "1h", "7d", "all")
@@ -72,3 +84,6 @@ PERIODS = ("24h", "1h", "7d", "all")
 
 OTHER_MAESTROS = "other"
 """The label that sums the maestros without a series of their own."""
+
+NAMED_MAESTROS = 1000
+"""Maestros that the sums of closed days and erasures keep by name; no exporter may show more."""

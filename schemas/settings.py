@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
@@ -18,6 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from schemas.events import MAESTRO_SLUG, MAX_LABEL
+from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
@@ -70,6 +75,20 @@ class SharedSettings(BaseSettings):
         description="Origins (https://app.example.org) whose pages may send events and read their user's statistics,"
         " beside the services' own; none configured: origins are not checked and no other origin may read an answer.",
     )
+    trusted_proxies: Texts = Field(
+        (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    rate_limit_enabled: bool = Field(
+        True, description="Limit requests per address, and events and requests for statistics per user."
+    )
+    rate_limit_entries: int = Field(
+        100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
+    )
+    maestros: Texts = Field(
+        (),
+        description="Maestros that are known (archimede, maria-montessori): they are counted by name before all others,"
+        " and their series begin at 0.",
+    )
     retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
     session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between events are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -82,6 +101,25 @@ class SharedSettings(BaseSettings):
             if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
                 raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
         return tuple(origin.lower() for origin in origins)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+    @field_validator("maestros")
+    @classmethod
+    def _are_slugs(cls, maestros: tuple[str, ...]) -> tuple[str, ...]:
+        for maestro in maestros:
+            if len(maestro) > MAX_LABEL or re.fullmatch(MAESTRO_SLUG, maestro) is None:
+                raise ValueError(f"{maestro!r} is no slug such as archimede or maria-montessori")
+            if maestro == OTHER_MAESTROS:
+                raise ValueError(f"{maestro!r} is the name that all others share")
+        if len(set(maestros)) > NAMED_MAESTROS:
+            raise ValueError(f"these are more than {NAMED_MAESTROS} maestros")
+        return tuple(dict.fromkeys(maestros))
 
     @classmethod
     def settings_customise_sources(

@@ -101,7 +101,9 @@ async def running_exporter(
     (port,) = free_ports(1)
     clock = clock or ManualClock()
     app = app or create_app(settings, clock=clock)
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="on", access_log=False, log_config=None)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, lifespan="on", access_log=False, log_config=None, proxy_headers=False
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     try:

@@ -3,9 +3,12 @@
 -- row even if no session ended on it: it says up to where days are closed.
 INSERT INTO totals_data
     (source, closed_day, kafka_partition, kafka_offset, sessions, study_ms, events, {counters}, maestros)
+WITH
+    summed AS (SELECT maestros FROM sessions WHERE toDate(last_event_at) <= '{day}'),
+    ({named_maestros}) AS named
 SELECT
     'day', toDate(last_event_at) AS ended_on, 0, 0, count(), sum(study_ms), sum(events),
-    {counter_sums}, CAST(sumMap(maestros), 'Map(String, UInt64)')
+    {counter_sums}, {maestro_sums}
 FROM sessions
 WHERE toDate(last_event_at) <= '{day}'
 GROUP BY ended_on

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 
 import clickhouse_connect
 import pytest
@@ -23,6 +24,7 @@ from exporter import ExporterSettings
 from infra.clickhouse.migrate import migrate
 from schemas.metrics import FAMILIES
 from tests.exporter import Exporter, ManualClock, SessionRow, insert_sessions, running_exporter
+from tests.gateway import until
 from tests.servers import ClickHouseAddress
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -241,6 +243,63 @@ async def test_sums_that_took_long_to_read_are_stale_at_the_same_age_as_all_othe
         await exporter.board.windows.refresh()
         answer = await exporter.get("/metrics")
         assert (answer.status, answer.lines) == (503, ["stale: ClickHouse was last read 31 s ago"])
+
+
+class BreakableClock(ManualClock):
+    broken = False
+
+    def __call__(self) -> float:
+        if self.broken:
+            raise TypeError("no time")
+        return super().__call__()
+
+
+async def broken(*_: object) -> Never:
+    raise TypeError("nobody expected this")
+
+
+async def test_healthz_says_why_readings_fail_if_a_restart_may_help(
+    settings: ExporterSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_exporter(settings.model_copy(update={"refresh_seconds": 600.0})) as exporter:
+        await exporter.board.refresh()
+        with monkeypatch.context() as patch:
+            patch.setattr(exporter.board.lifetime, "_read", broken)
+            await exporter.board.refresh()
+            answer = await exporter.get("/healthz")
+            assert (answer.status, answer.lines) == (503, ["the last reading of the lifetime failed with TypeError"])
+            assert "convergio_up 0.0" in (await exporter.get("/metrics")).lines
+        await exporter.board.refresh()
+        assert (await exporter.get("/healthz")).status == 200
+        assert "convergio_up 1.0" in (await exporter.get("/metrics")).lines
+
+
+async def test_healthz_knows_that_the_refreshing_has_ended(settings: ExporterSettings) -> None:
+    clock = BreakableClock()
+    async with running_exporter(settings.model_copy(update={"refresh_seconds": 0.05}), clock) as exporter:
+        await exporter.board.refresh()
+        clock.broken = True
+
+        async def unhealthy() -> bool:
+            return (await exporter.get("/healthz")).status == 503
+
+        await until(unhealthy)
+        clock.broken = False
+        assert (await exporter.get("/healthz")).lines == ["the refreshing has ended"]
+
+
+async def test_numbers_that_can_no_longer_be_rendered_grow_old_like_others(
+    settings: ExporterSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    async with running_exporter(settings.model_copy(update={"refresh_seconds": 600.0}), clock) as exporter:
+        await exporter.board.refresh()
+        monkeypatch.setattr("exporter.board.Exposition.of", lambda _: 1 / 0)
+        clock.advance(31)
+        await exporter.board.refresh()
+        answer = await exporter.get("/metrics")
+        assert (answer.status, answer.lines) == (503, ["stale: ClickHouse was last read 31 s ago"])
+        assert "ZeroDivisionError" in (await exporter.get("/healthz")).text
 
 
 def test_the_document_explains_every_family() -> None:

@@ -92,6 +92,11 @@ def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> 
         ("CONVERGIO_CLICKHOUSE_DATABASE", "a b"),
         ("CONVERGIO_METRICS_USER", "prometheus"),
         ("CONVERGIO_LIFETIME_TIMEOUT_SECONDS", "60"),
+        ("CONVERGIO_MAESTROS", "archimede,Maria Montessori"),
+        ("CONVERGIO_MAESTROS", '["archimede",'),
+        ("CONVERGIO_MAESTROS", "a" * 129),
+        ("CONVERGIO_MAESTROS", "other"),
+        ("CONVERGIO_MAESTROS", ",".join(f"m{number}" for number in range(201))),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +105,19 @@ def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: 
         load()
     assert name.removeprefix("CONVERGIO_").lower() in str(refused.value).lower()
     assert "\n" not in str(refused.value)
+
+
+def test_known_maestros_are_a_list_in_text_json_or_toml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = ("archimede", "maria-montessori")
+    for text in ("archimede, maria-montessori,archimede", '["archimede", "maria-montessori"]'):
+        monkeypatch.setenv("CONVERGIO_MAESTROS", text)
+        assert load().maestros == known
+    monkeypatch.delenv("CONVERGIO_MAESTROS")
+    file = toml_file(tmp_path, 'maestros = ["archimede", "maria-montessori"]\n', monkeypatch)
+    assert load().of(ExporterSettings).maestros == known
+    file.write_text('maestros = ["Archimede"]\n')
+    with pytest.raises(WrongUse, match=r"maestros in .*'Archimede' is no slug"):
+        load()
 
 
 def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,6 +277,81 @@ async def test_while_clickhouse_is_away_the_answer_says_to_come_back(settings: E
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+async def test_too_many_requests_of_one_user_are_refused_until_there_are_tokens_again(
+    settings: ExporterSettings,
+) -> None:
+    few = settings.model_copy(update={"stats_user_requests_per_second": 0.001, "stats_user_requests_burst": 2})
+    async with running_exporter(few, ManualClock(T)) as exporter:
+        assert [(await exporter.get(STATS, **cookie(ANNA))).status for _ in range(3)] == [200, 200, 429]
+        answer = await exporter.get(STATS, **cookie(ANNA))
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert answer.json()["type"] == "urn:convergio:problem:rate-limited"
+        assert answer.json()["detail"] == f"This user asked too often; ask again in {answer.headers['Retry-After']} s."
+        assert (await exporter.get(STATS, **cookie(BRUNO))).status == 200
+        assert (await exporter.get(STATS, **OPERATOR)).status == 200
+        assert (await exporter.samples())['convergio_exporter_stats_refused_total{reason="user"}'] == 2
+
+
+async def test_too_many_requests_of_one_address_are_refused_whoever_they_say_they_are(
+    settings: ExporterSettings,
+) -> None:
+    few = settings.model_copy(update={"stats_address_requests_per_second": 0.001, "stats_address_requests_burst": 3})
+    async with running_exporter(few, ManualClock(T)) as exporter:
+        for headers, status in [
+            (cookie(ANNA), 200),
+            ({}, 401),
+            ({"Authorization": "Bearer guessed"}, 403),
+            (cookie(BRUNO), 429),
+            ({}, 429),
+            ({"Authorization": "Bearer guessed"}, 429),
+            ({"X_Forwarded_For": "192.0.2.1", **cookie(BRUNO)}, 429),
+            (OPERATOR, 200),
+        ]:
+            assert (await exporter.get(STATS, **headers)).status == status, headers
+        assert (await exporter.samples())['convergio_exporter_stats_refused_total{reason="address"}'] == 4
+
+
+async def test_behind_a_trusted_proxy_the_address_is_the_clients(settings: ExporterSettings) -> None:
+    few = settings.model_copy(
+        update={
+            "stats_address_requests_per_second": 0.001,
+            "stats_address_requests_burst": 1,
+            "trusted_proxies": ("127.0.0.0/8",),
+        }
+    )
+    async with running_exporter(few, ManualClock(T)) as exporter:
+        statuses = [
+            (await exporter.get(STATS, X_Forwarded_For=address, **cookie(ANNA))).status
+            for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "made up, 192.0.2.2")
+        ]
+    assert statuses == [200, 429, 200, 429]
+
+
+async def test_without_rate_limits_only_slots_bound_the_requests(settings: ExporterSettings) -> None:
+    free = settings.model_copy(
+        update={"rate_limit_enabled": False, "stats_user_requests_burst": 1, "stats_address_requests_burst": 1}
+    )
+    async with running_exporter(free, ManualClock(T)) as exporter:
+        assert [(await exporter.get(STATS, **cookie(ANNA))).status for _ in range(3)] == [200] * 3
+
+
+async def test_a_page_of_an_allowed_origin_can_read_why_it_is_refused(settings: ExporterSettings) -> None:
+    app = "https://app.example.org"
+    chosen = settings.model_copy(
+        update={
+            "allowed_origins": (app,),
+            "stats_user_requests_per_second": 0.001,
+            "stats_user_requests_burst": 1,
+        }
+    )
+    async with running_exporter(chosen, app=create_stats_app(chosen)) as exporter:
+        await exporter.get(STATS, Origin=app, **cookie(ANNA))
+        answer = await exporter.get(STATS, Origin=app, **cookie(ANNA))
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (429, app)
+        assert "retry-after" in answer.headers["Access-Control-Expose-Headers"].lower()
+
+
 async def test_the_openapi_document_describes_the_answers(exporter: Exporter) -> None:
     document = (await exporter.get("/openapi.json")).json()
     answer = (await exporter.get(f"{STATS}?compare=previous", **cookie(ANNA))).json()
@@ -285,7 +360,7 @@ async def test_the_openapi_document_describes_the_answers(exporter: Exporter) ->
     paths = document["paths"]
     assert isinstance(paths, dict)
     described = paths[STATS]["get"]
-    assert {"200", "400", "401", "403", "503"} <= set(described["responses"])
+    assert {"200", "400", "401", "403", "429", "503"} <= set(described["responses"])
     assert {parameter["name"] for parameter in described["parameters"]} == {"range", "tz", "compare", "format"}
 
 

@@ -156,6 +156,18 @@ async def test_everything_else_is_answered_as_before(origin: Gateway) -> None:
     assert (await origin.request("GET", "/api/telemetry/stats")).status == 401
 
 
+async def test_the_statistics_are_limited_there_as_well(kafka_bootstrap: str, web: Path) -> None:
+    chosen = settings(kafka_bootstrap, await create_topic(kafka_bootstrap))
+    gateway = create_app(chosen)
+    few = ExporterSettings(stats_address_requests_per_second=0.001, stats_address_requests_burst=1)
+    async with running_gateway(chosen, app=Origin(gateway, create_stats_app(few), StudyApp(gateway, web))) as running:
+        answers = [await running.request("GET", "/api/telemetry/stats") for _ in range(2)]
+        assert [answer.status for answer in answers] == [401, 429]
+        assert answers[1].headers["Content-Type"] == PROBLEM
+        assert int(answers[1].headers["Retry-After"]) > 0
+        assert (await running.post(batch())).status == 202
+
+
 async def test_without_a_build_the_address_says_what_is_missing(kafka_bootstrap: str, tmp_path: Path) -> None:
     chosen = settings(kafka_bootstrap, await create_topic(kafka_bootstrap))
     gateway = create_app(chosen)

@@ -29,6 +29,7 @@ from tests.exporter import ManualClock, SessionRow, insert_sessions, running_exp
 from tests.gateway import until
 from tests.servers import ClickHouseAddress
 
+OPERATOR_TOKEN = SecretStr("the token of the operators")
 SERVE = "from exporter import ExporterSettings, serve; serve(ExporterSettings())"
 
 
@@ -100,6 +101,41 @@ async def test_a_clickhouse_that_does_not_answer_is_given_up_while_scrapes_go_on
             await until(lambda: _refreshes(exporter.board.refresh, lambda: exporter.board.windows.healthy))
 
 
+async def test_while_statistics_wait_for_clickhouse_all_further_ones_are_refused_and_scrapes_go_on(
+    local: LocalClickHouse,
+) -> None:
+    settings = ExporterSettings(
+        clickhouse_port=local.port, refresh_seconds=60, stale_seconds=90, stats_slots=3, operator_token=OPERATOR_TOKEN
+    )
+    async with started(local) as server:
+        await asyncio.to_thread(migrate, settings)
+        async with running_exporter(settings) as exporter:
+            await until(lambda: _refreshes(exporter.board.refresh, lambda: exporter.board.lifetime.healthy))
+            server.send_signal(signal.SIGSTOP)
+
+            async def ask(**headers: str) -> int:
+                return (await exporter.get("/api/telemetry/stats", **(headers or strangers_cookie()))).status
+
+            asked = [asyncio.create_task(ask()) for _ in range(10)]
+            operator = asyncio.create_task(ask(Authorization=f"Bearer {OPERATOR_TOKEN.get_secret_value()}"))
+            waiting = {*asked, operator}
+            refused: set[asyncio.Task[int]] = set()
+            while len(refused) < 7:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                refused |= done
+            assert [task.result() for task in refused] == [503] * 7
+            assert operator in waiting, "the operator has a slot of their own"
+            answer = await exporter.get("/api/telemetry/stats", **strangers_cookie())
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert answer.json()["type"] == "urn:convergio:problem:busy"
+            assert (await exporter.get("/metrics")).status == 200
+            assert (await exporter.get("/healthz")).status == 200
+            server.send_signal(signal.SIGCONT)
+            assert [await task for task in waiting] == [200] * 4
+            assert await ask() == 200
+            assert (await exporter.samples())['convergio_exporter_stats_refused_total{reason="busy"}'] == 8
+
+
 async def test_the_process_serves_and_ends_with_success_on_sigterm(
     clickhouse: ClickHouseAddress, database: str, tmp_path: Path
 ) -> None:
@@ -120,6 +156,8 @@ async def test_the_process_serves_and_ends_with_success_on_sigterm(
         "CONVERGIO_EXPORTER_PORT": str(port),
         "CONVERGIO_EXPORTER_TLS_CERT": str(certificate),
         "CONVERGIO_EXPORTER_TLS_KEY": str(key),
+        "CONVERGIO_STATS_ADDRESS_REQUESTS_BURST": "1",
+        "CONVERGIO_STATS_ADDRESS_REQUESTS_PER_SECOND": "0.001",
     }
     await asyncio.to_thread(
         migrate,
@@ -148,12 +186,20 @@ async def test_the_process_serves_and_ends_with_success_on_sigterm(
             await until(ready)
             async with session.get(f"https://127.0.0.1:{port}/metrics") as response:
                 assert "convergio_up 1.0" in (await response.text()).splitlines()
+            statistics = f"https://127.0.0.1:{port}/api/telemetry/stats"
+            for claimed, status in [("192.0.2.1", 401), ("192.0.2.2", 429)]:
+                async with session.get(statistics, headers={"X-Forwarded-For": claimed}) as response:
+                    assert response.status == status, "only trusted proxies are believed"
         process.terminate()
         assert await process.wait() == 0
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def strangers_cookie() -> dict[str, str]:
+    return {"Cookie": f"convergio_uid={uuid.uuid4()}"}
 
 
 async def _refreshes(refresh: Callable[[], Awaitable[None]], healthy: Callable[[], bool]) -> bool:

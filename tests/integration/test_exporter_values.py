@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
 
 from exporter import ExporterSettings
 from infra.clickhouse.migrate import migrate
@@ -30,6 +31,7 @@ from tests.exporter import (
 )
 from tests.servers import ClickHouseAddress
 
+OPERATOR_TOKEN = "the token of the operators"
 MS = timedelta(milliseconds=1)
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
 
@@ -40,6 +42,7 @@ def settings(clickhouse: ClickHouseAddress, database: str) -> ExporterSettings:
         **clickhouse.settings(database),
         refresh_seconds=60,
         stale_seconds=600,
+        operator_token=SecretStr(OPERATOR_TOKEN),
     )
     migrate(settings)
     return settings
@@ -274,6 +277,66 @@ async def test_maestros_beyond_the_limit_share_one_label(settings: ExporterSetti
         'convergio_maestro_usage_total{maestro="b"}': 2,
         'convergio_maestro_usage_total{maestro="other"}': 2,
     }
+
+
+def strangers(count: int) -> list[SessionRow]:
+    """Sessions that name `count` maestros nobody knows, once each."""
+    names = [f"stranger-{number:06}" for number in range(count)]
+    return [
+        SessionRow(uuid.uuid4(), maestros=dict.fromkeys(names[start : start + 200], 1))
+        for start in range(0, count, 200)
+    ]
+
+
+def maestro_samples(samples: Mapping[str, float]) -> dict[str, float]:
+    return {series.split('"')[1]: value for series, value in samples.items() if "maestro=" in series}
+
+
+async def test_a_million_names_do_not_leave_clickhouse(settings: ExporterSettings, client: Client) -> None:
+    insert_sessions(client, [SessionRow(uuid.uuid4(), maestros={"archimede": 3, "zenone": 1}), *strangers(20_000)])
+    chosen = settings.model_copy(update={"max_maestros": 4, "maestros": ("ipazia", "zenone")})
+    async with running_exporter(chosen) as exporter:
+        first = maestro_samples(await exporter.samples())
+        assert first == {"ipazia": 0, "zenone": 1, "archimede": 3, "stranger-000000": 1, "other": 19_999}
+        reading = exporter.board.lifetime.reading
+        assert reading is not None
+        assert len(reading.value.maestros) <= 5
+
+        insert_sessions(client, [SessionRow(uuid.uuid4(), maestros={"stranger-000001": 9, "ipazia": 1, "new": 50})])
+        assert maestro_samples(await exporter.samples()) == {**first, "ipazia": 1, "other": 19_999 + 59}
+        path = "/api/telemetry/stats"
+        insert_events(client, [EventRow(uuid.uuid4(), "maestro_selected", T, label=f"m{n % 7}") for n in range(10)])
+        answer = await exporter.get(path, Authorization=f"Bearer {OPERATOR_TOKEN}")
+    assert answer.json()["maestros"] == [
+        {"maestro": "m0", "count": 2},
+        {"maestro": "m1", "count": 2},
+        {"maestro": "m2", "count": 2},
+        {"maestro": "m3", "count": 1},
+        {"maestro": "other", "count": 3},
+    ]
+
+
+async def test_maestro_series_never_fall_while_names_come_and_days_close(
+    settings: ExporterSettings, client: Client, seed: int
+) -> None:
+    chance = random.Random(seed)
+    names = [f"m{number}" for number in range(8)]
+    shown: dict[str, float] = {}
+    total = 0
+    async with running_exporter(settings.model_copy(update={"max_maestros": 3, "maestros": ("m7",)})) as exporter:
+        for number in range(8):
+            selected = {name: chance.randint(1, 9) for name in chance.sample([*names, "other"], 3)}
+            total += sum(selected.values())
+            if chance.random() < 0.5:
+                insert_sessions(client, [SessionRow(uuid.uuid4(), maestros=selected)])
+            else:
+                day = date(2020, 1, 1 + number)
+                insert_totals(client, source="day", closed_day=day, sessions=1, events=1, maestros=selected)
+            before, shown = shown, maestro_samples(await exporter.samples())
+            assert all(shown[name] >= count for name, count in before.items()), (before, shown)
+            assert sum(shown.values()) == total
+            assert len(shown) <= 4
+            assert "m7" in shown
 
 
 async def test_the_newest_event_is_shown_by_when_it_happened_and_when_it_came(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import clickhouse_connect
 import pytest
@@ -16,6 +17,7 @@ from processors.envelopes import Message
 from processors.retention import close_next_day, last_closable_day
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
+from schemas.metrics import NAMED_MAESTROS
 from tests.closing import close_days
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
 from tests.in_process import FlushFailed, Processor
@@ -247,6 +249,52 @@ def test_days_are_closed_one_at_a_time_the_oldest_first(
     oldest_first = sorted(event.at.date().isoformat() for event in old)
     assert shown == [*zip(oldest_first, (2, 1, 0), strict=True), (None, 0)]
     assert lifetime(client) == (3, 0, 3)
+
+
+def named_in_totals(client: Client) -> set[str]:
+    return {
+        str(name)
+        for (name,) in client.query("SELECT DISTINCT arrayJoin(mapKeys(maestros)) FROM totals_data").result_rows
+    }
+
+
+def selections(client: Client) -> int:
+    return int(client.query("SELECT sum(selections) FROM maestro_counts").result_rows[0][0])
+
+
+def test_the_sums_of_closed_days_and_erasures_name_a_bounded_number_of_maestros(
+    processor: Processor, processor_settings: ProcessorSettings, client: Client
+) -> None:
+    known = processor_settings.model_copy(update={"maestros": ("zenone",)})
+    sink = Sink(known)
+    client.command(
+        "INSERT INTO sessions_data"
+        " (user_id, session_id, started_at, last_event_at, events, maestro_selections, maestros)"
+        " SELECT generateUUIDv4(), generateUUIDv4(), now64(3) - toIntervalDay(100 - number % 2) AS at, at, 201, 201,"
+        " CAST((arrayConcat(arrayMap(i -> concat('s-', leftPad(toString(200 * number + i), 5, '0')), range(200)),"
+        " ['zenone']), arrayWithConstant(201, 1)), 'Map(String, UInt32)') FROM numbers(20)"
+    )
+    everything = selections(client)
+    now = datetime.now(UTC)
+    close_days(sink, now - timedelta(days=7), processor_settings.retention_days)
+    first = named_in_totals(client)
+    assert len(first - {"other"}) == NAMED_MAESTROS
+    assert {"zenone", "other", "s-00000"} <= first
+    assert selections(client) == everything
+    assert count(client, "sessions") == 10
+
+    close_days(sink, now, processor_settings.retention_days)
+    assert named_in_totals(client) == first, "who is named once stays, and there is no place for others"
+    assert selections(client) == everything
+    assert count(client, "sessions") == 0
+
+    user = str(uuid4())
+    gone = [sent(user, action="maestro_selected", category="maestro", label=name) for name in ("s-00000", "new")]
+    processor.flush(message(gone, 1))
+    before = selections(client)
+    processor.flush(erasure(user, 2))
+    assert named_in_totals(client) == first
+    assert selections(client) == before
 
 
 def test_what_waited_in_kafka_past_retention_counts_until_its_day_is_closed_and_is_not_shown_after(

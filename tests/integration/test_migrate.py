@@ -43,7 +43,7 @@ def test_sessions_and_totals_count_every_action(
     shared_settings: SharedSettings, clickhouse: ClickHouseAddress, database: str
 ) -> None:
     migrate(shared_settings)
-    for table in ("sessions_data", "totals_data", "sessions", "lifetime"):
+    for table in ("sessions_data", "totals_data", "sessions", "lifetime", "lifetime_sums"):
         query = f"SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '{table}'"
         assert {name for (name,) in rows(clickhouse, database, query)} >= set(ACTION_COLUMNS.values())
 

@@ -34,6 +34,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"stale_seconds": 10, "refresh_timeout_seconds": 10}, "refresh_timeout_seconds must be shorter than stale"),
         ({"operator_token": "short"}, "operator_token"),
         ({"max_maestros": 0}, "max_maestros"),
+        ({"max_maestros": 1001}, "max_maestros"),
+        ({"max_maestros": 1, "maestros": ("archimede", "euclide")}, "more than max_maestros"),
         ({"score_actions": 0}, "score_actions"),
     ],
 )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ingest.body import MAX_PARTS, Encoding, inflate
 from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
-from ingest.limits import TokenBuckets
 from ingest.problems import Problem
+from schemas.limits import TokenBuckets
 
 
 class Clock:

@@ -18,6 +18,8 @@ class Source:
         self.seconds = 0.0
         self.readings = 0
         self.broken = False
+        self.fault: BaseException | None = None
+        self.unshowable = False
         self.go = asyncio.Event()
         self.go.set()
         self.changes = 0
@@ -28,10 +30,14 @@ class Source:
         self.now += self.seconds
         if self.broken:
             raise ReadError("away")
+        if self.fault is not None:
+            raise self.fault
         return f"read at {at:g}"
 
     async def changed(self) -> None:
         self.changes += 1
+        if self.unshowable:
+            raise ValueError("not a number")
 
     def refresher(self, pause: float = 2, share: float = 1, stale: float = 30) -> Refresher[str]:
         return Refresher("test", self.read, self.changed, clock=lambda: self.now, pause=pause, share=share, stale=stale)
@@ -131,3 +137,75 @@ async def test_a_value_is_as_old_as_its_reading_however_long_that_took() -> None
     await refresher.refresh()
     assert refresher.age(source.now) == 10
     assert refresher.age(source.now + 90) == 100
+
+
+@pytest.mark.parametrize("fault", [TypeError("a column is missing"), MemoryError(), asyncio.CancelledError()])
+async def test_a_reading_that_dies_of_anything_is_a_failed_one_and_the_next_one_begins_anew(
+    fault: BaseException,
+) -> None:
+    source = Source()
+    refresher = source.refresher()
+    await refresher.refresh()
+    source.fault = fault
+    await refresher.refresh()
+    assert (refresher.healthy, refresher.failures, source.changes) == (False, 1, 2)
+    assert refresher.reading == Reading("read at 1000", 1000.0, 0.0)
+    reason = refresher.unhealthy_reason()
+    assert reason is not None
+    assert type(fault).__name__ in reason
+    assert "column" not in reason, "the text of an unexpected error may quote anything"
+    source.fault = None
+    await refresher.refresh()
+    assert (refresher.healthy, refresher.failures) == (True, 1)
+    assert refresher.unhealthy_reason() is None
+
+
+async def test_while_clickhouse_is_away_a_restart_would_not_help() -> None:
+    source = Source()
+    refresher = source.refresher()
+    source.broken = True
+    await refresher.refresh()
+    assert not refresher.healthy
+    assert refresher.unhealthy_reason() is None
+
+
+async def test_a_value_that_cannot_be_shown_is_a_failure() -> None:
+    source = Source()
+    source.unshowable = True
+    refresher = source.refresher()
+    await refresher.refresh()
+    assert (refresher.healthy, refresher.failures) == (False, 1)
+    assert "ValueError" in (refresher.unhealthy_reason() or "")
+
+
+@pytest.mark.parametrize("fault", [TypeError(), asyncio.CancelledError()])
+async def test_refreshing_goes_on_after_a_reading_that_died(fault: BaseException) -> None:
+    source = Source()
+    refresher = source.refresher(pause=0)
+    source.fault = fault
+    running = asyncio.create_task(refresher.run())
+    while refresher.reading is None:
+        await asyncio.sleep(0)
+        if source.readings == 3:
+            source.fault = None
+    assert refresher.failures == 3
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await refresher.close()
+
+
+async def test_a_reading_that_never_ends_is_noticed() -> None:
+    source = Source()
+    refresher = source.refresher(stale=30)
+    assert refresher.unhealthy_reason() is None, "it has not had the time yet"
+    source.go.clear()
+    stuck = asyncio.create_task(refresher.refresh())
+    await asyncio.sleep(0)
+    source.now += 90
+    assert refresher.unhealthy_reason() is None
+    source.now += 1
+    assert "no reading has ended for 91 s" in (refresher.unhealthy_reason() or "")
+    source.go.set()
+    await stuck
+    assert refresher.unhealthy_reason() is None
