@@ -73,13 +73,17 @@ class RowsRefused(Exception):
 
 
 class StoredSession(NamedTuple):
-    """One row of `sessions_data`; times are milliseconds since 1970, `counts` in the order of `ACTION_COLUMNS`."""
+    """One row of `sessions_data`; times are milliseconds since 1970, `counts` in the order of `ACTION_COLUMNS`.
+
+    `last_study_ms` is 0 if there is no study event, or if the row was written when every event counted as one.
+    """
 
     user_id: str
     session_id: str
     epoch: int
     started_ms: int
     last_ms: int
+    last_study_ms: int
     study_ms: int
     events: int
     counts: list[int]
@@ -89,13 +93,15 @@ class StoredSession(NamedTuple):
 class SessionEvents(NamedTuple):
     """The stored events of one session, summed up.
 
-    `spans` are the earliest and the latest event (milliseconds since 1970) of each span of one session gap, in any
-    order; `maestros` and `selections` belong together, and `other_selections` are those of further maestros.
+    Times are milliseconds since 1970. `spans` are the earliest and the latest study event of each span of one session gap,
+    in any order; `maestros` and `selections` belong together, and `other_selections` are those of further maestros.
     """
 
     user_id: str
     session_id: str
     epoch: int
+    started_ms: int
+    last_ms: int
     events: int
     counts: list[int]
     maestros: list[str]
