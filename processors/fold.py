@@ -62,8 +62,8 @@ class Fold:
     def admit(self) -> list[SessionKey]:
         """Decides about each event; returns the sessions to give to `restore` before `finish`.
 
-        Those are the ones whose study time an event arrives late for, as far as their spans are not known; those whose
-        row does not tell their latest study event; and those of redelivered events: the crash that caused the redelivery
+        Those are the ones that a study event arrives late for, as far as their spans are not known; those whose row
+        does not tell their latest study event; and those of redelivered events: the crash that caused the redelivery
         may have come between the event and its session.
         """
         for batch in self._batches:

@@ -84,7 +84,7 @@ def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, Us
             for partition in wanted.places[row.user_id]:
                 user = caches[partition][row.user_id]
                 if row.epoch == user.epoch:
-                    user.sessions[row.session_id] = _session(row)
+                    user.sessions[row.session_id] = session_from_row(row)
     return len(users) - len(unknown), len(unknown)
 
 
@@ -136,7 +136,8 @@ def _epochs(stored: Iterable[StoredUser], erasures: Iterable[StoredErasure]) -> 
     return epochs
 
 
-def _session(row: StoredSession) -> Session:
+def session_from_row(row: StoredSession) -> Session:
+    """The session that a row says; without its spans."""
     session = Session(None)
     session.started_ms, session.last_ms, session.study_ms = row.started_ms, row.last_ms, row.study_ms
     session.events, session.maestros = row.events, dict(row.maestros)

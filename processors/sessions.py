@@ -1,9 +1,9 @@
 """A session as a pure function of the set of its events, in a state that does not grow with their number.
 
 Order of arrival, batching and repetition cannot change a row made here. Study time is the sum of the gaps between
-neighbouring events of the learner's own doing (*study events*: those of `STUDY_ACTIONS`) that are not longer than the
-session gap. Within a span of one gap's length all gaps count, so the earliest and the latest study event of each span are
-enough to keep that sum exact.
+neighbouring events of the learner's own doing (*study events*: those of `STUDY_ACTIONS`) that are not longer than
+the session gap. Within a span of one gap's length all gaps count, so the earliest and the latest study event of each
+span are enough to keep that sum exact.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Session:
     """The fold of one session. Times are milliseconds since 1970.
 
     `spans` is `None` for a session that was read back as its row: it can take in study events that are not before its
-    latest one, at `last_study_ms`; for an earlier one it must be read back from its events. `last_study_ms` is `None` if
-    the row does not tell: it was written when every event counted as study, and must be read back from its events.
+    latest one, at `last_study_ms`; for an earlier one it must be read back from its events. So must a session whose row
+    does not tell `last_study_ms` (`None`), because it was written when every event counted as study.
     `maestros` counts selections by name. Beyond `MAX_MAESTROS` names the first ones by alphabet keep their counts, so
     that the result does not depend on the order of arrival.
     """
@@ -171,4 +171,3 @@ class Session:
             "maestros": dict(self.maestros),
             **self.counts,
         }
-

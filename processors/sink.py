@@ -15,8 +15,8 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from clickhouse_connect.driver.summary import QuerySummary
 from urllib3 import Timeout
 
-from processors.settings import ProcessorSettings
 from processors.sql import sql
+from schemas.settings import SharedSettings
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
 _ROW_ERRORS = {
@@ -93,8 +93,8 @@ class StoredSession(NamedTuple):
 class SessionEvents(NamedTuple):
     """The stored events of one session, summed up.
 
-    Times are milliseconds since 1970. `spans` are the earliest and the latest study event of each span of one session gap,
-    in any order; `maestros` and `selections` belong together, and `other_selections` are those of further maestros.
+    Times are milliseconds since 1970. `spans` are the earliest and the latest study event of each span of one session
+    gap, in any order; `maestros` and `selections` belong together, `other_selections` are those of further maestros.
     """
 
     user_id: str
@@ -158,7 +158,7 @@ class Sink:
     flush may take many of them.
     """
 
-    def __init__(self, settings: ProcessorSettings, beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: SharedSettings, beat: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._beat = beat
         self._of_this_thread = threading.local()
@@ -233,7 +233,7 @@ class Sink:
 
     def command(self, name: str, **values: str | int) -> None:
         """Runs the statement `sql/NAME.sql`. Values must be numbers or ids checked before."""
-        self._command(_filled(sql(name), values))
+        self._command(self._text(name, values))
 
     def texts(self, name: str, **values: str | int) -> list[list[str]]:
         """The rows that the query `sql/NAME.sql` answers with; its columns are strings."""
@@ -244,7 +244,7 @@ class Sink:
         self._command(f"ALTER TABLE events_data DROP PARTITION '{partition}'")
 
     def _rows(self, decode: Callable[[bytes], _Answer[Row]], name: str, **values: str | int) -> list[Row]:
-        text = _filled(sql(name), values)
+        text = self._text(name, values)
         try:
             return decode(self._connected().raw_query(text, settings=_QUERY_SETTINGS, fmt="JSONCompact")).data
         except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
@@ -252,6 +252,12 @@ class Sink:
             raise SinkUnavailable(str(error)) from error
         finally:
             self._beat()
+
+    def _text(self, name: str, values: Mapping[str, str | int]) -> str:
+        text = sql(name)
+        for placeholder, value in values.items():
+            text = text.replace(f"{{{placeholder}}}", str(value))
+        return text
 
     def _command(self, text: str) -> None:
         try:
@@ -299,12 +305,6 @@ class Sink:
             client.timeout = Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
             self._beat()
         return client
-
-
-def _filled(text: str, values: Mapping[str, str | int]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", str(value))
-    return text
 
 
 def _require_written(summary: QuerySummary, rows: int) -> None:

@@ -98,7 +98,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 STUDY_ACTIONS: frozenset[str] = frozenset(
     action for category, actions in CATEGORIES.items() if category not in ("error", "performance") for action in actions
 )
-"""Actions of the learner's own doing. Only the gaps between their events are study time; a page reports the others by itself."""
+"""Actions of the learner's own doing: only gaps between them are study time. A page reports the others by itself."""
 
 ACTION_COLUMNS: dict[str, str] = {
     "page_view": "page_views",

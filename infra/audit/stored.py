@@ -50,7 +50,8 @@ FROM
     SELECT user_id, session_id, true,
         (
             times[1], times[-1],
-            toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(study_times)))), toInt64(length(times))
+            toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(study_times)))),
+            toInt64(length(times))
         )
     FROM
     (
