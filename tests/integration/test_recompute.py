@@ -22,6 +22,7 @@ from tests.events import NOW, Sent, erasure, expected_sessions, message, sent, u
 from tests.faults.views import empty_every_table
 from tests.in_process import Processor
 from tests.integration.test_flush import count, lifetime, sessions
+from tests.old_study_times import write_by_the_old_rule
 from tests.servers import ClickHouseAddress
 
 GAP_MS = 300_000
@@ -48,30 +49,13 @@ def sink(processor_settings: ProcessorSettings) -> Iterator[Sink]:
     sink.close()
 
 
-def write_by_the_old_rule(client: Client) -> None:
-    """Writes the row of every session as a processor of an older version would."""
-    columns = [
-        str(name)
-        for (name,) in client.query(
-            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'sessions_data'"
-        ).result_rows
-        if name not in ("study_ms", "last_study_at")
-    ]
-    client.command(
-        f"INSERT INTO sessions_data (study_ms, {', '.join(columns)})"
-        f" SELECT all_gaps.study_ms, {', '.join(f'stored.{name}' for name in columns)}"
-        " FROM (SELECT * FROM sessions_data FINAL) AS stored INNER JOIN"
-        " (SELECT user_id, session_id, epoch, toUInt64(arraySum(arrayFilter(gap -> gap <= 300000, arrayDifference("
-        "  arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))))))) AS study_ms"
-        "  FROM events_data FINAL GROUP BY user_id, session_id, epoch) AS all_gaps USING (user_id, session_id, epoch)"
-    )
-
-
-def session_of(kinds: str, minutes: Sequence[float] | None = None, **more: str) -> list[Sent]:
+def session_of(
+    kinds: str, minutes: Sequence[float] | None = None, user: str | None = None, session: str | None = None
+) -> list[Sent]:
     """Events of one session: `p` a page view, `e` an error; four minutes apart unless said.
 
     So by the old rule an error between two page views makes study time of the eight minutes."""
-    first = sent(**more)
+    first = sent(user, session=session)
     actions = {"p": ("page_view", "navigation"), "e": ("api_error", "error")}
     return [
         sent(first.user, session=first.session, minutes_ago=at, action=actions[kind][0], category=actions[kind][1])
