@@ -71,7 +71,7 @@ class SharedSettings(BaseSettings):
         " beside the services' own; none configured: origins are not checked and no other origin may read an answer.",
     )
     retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
-    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between a learner's events are not study time.")
+    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps in a learner's doing are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("allowed_origins")
