@@ -7,5 +7,7 @@ export default defineConfig({
     include: ['core/test/**/*.test.ts', 'react/test/**/*.test.tsx', 'study/test/**/*.test.{ts,tsx}'],
     setupFiles: ['core/test/seed.ts'],
     restoreMocks: true,
+    // How long a test takes says nothing about what it tests; this only ends one that hangs.
+    testTimeout: 60_000,
   },
 });

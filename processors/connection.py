@@ -6,8 +6,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
-from processors.settings import ProcessorSettings
 from schemas.clickhouse import WRITING, sayable
+from schemas.settings import SharedSettings
 
 NEEDS = WRITING.extended(
     {
@@ -29,7 +29,7 @@ _GREETING_SECONDS = 15
 _CONNECT_SECONDS = 5
 
 
-def connect(settings: ProcessorSettings) -> HttpClient:
+def connect(settings: SharedSettings) -> HttpClient:
     """A client whose every statement says `NEEDS`, as far as its user may. The caller judges the server.
 
     Raises `ClickHouseError` or `OSError` if no server answers, or if it refuses the user or the database.

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from processors.cache import UserCache
 from processors.dedup import Outcome, User
 from processors.envelopes import EventBatch, Row
-from processors.sessions import Session, Spans
+from processors.sessions import NEVER, Session, Spans
+from schemas.events import STUDY_ACTIONS
 
 
 class SessionKey(NamedTuple):
@@ -61,8 +62,9 @@ class Fold:
     def admit(self) -> list[SessionKey]:
         """Decides about each event; returns the sessions to give to `restore` before `finish`.
 
-        Those are the ones that an event arrives late for, as far as their spans are not known, and those of
-        redelivered events: the crash that caused the redelivery may have come between the event and its session.
+        Those are the ones that a study event arrives late for, as far as their spans are not known; those whose row
+        does not tell their latest study event; and those of redelivered events: the crash that caused the redelivery
+        may have come between the event and its session.
         """
         for batch in self._batches:
             self._admit_batch(batch)
@@ -85,6 +87,7 @@ class Fold:
             user.sessions[key.session_id] = stored
         else:
             known.spans = stored.spans
+            known.last_study_ms = max(stored.last_study_ms or NEVER, known.last_study_ms or NEVER)
 
     def finish(self, flush: int) -> Folded:
         """Takes the new events into their sessions, as flush number `flush`; every session touched is written."""
@@ -110,11 +113,14 @@ class Fold:
         session = self._user(key).sessions.get(key.session_id)
         if session is None or session.spans is not None:
             return False
-        latest = session.last_ms
-        for at_ms, _, _ in touched.events:
-            if at_ms < latest:
-                return True
-            latest = at_ms
+        latest = session.last_study_ms
+        if latest is None:
+            return True
+        for at_ms, action, _ in touched.events:
+            if action in STUDY_ACTIONS:
+                if at_ms < latest:
+                    return True
+                latest = at_ms
         return False
 
     def _admit_batch(self, batch: EventBatch) -> None:

@@ -19,11 +19,12 @@ from processors.fold import Fold, SessionKey
 from processors.places import Place
 from processors.sessions import MAX_MAESTROS, Session, Spans
 from processors.sink import SessionEvents, Sink, StoredErasure, StoredSession, StoredUser
-from schemas.events import ACTION_COLUMNS
+from schemas.events import ACTION_COLUMNS, STUDY_ACTIONS
 from schemas.metrics import OTHER_MAESTROS
 
 _OTHER_PARTITION = -1
 """For the id of an event that came through another partition: never the offset of a redelivered message."""
+_STUDY_COLUMNS = {ACTION_COLUMNS[action] for action in STUDY_ACTIONS}
 
 
 class _Wanted:
@@ -82,7 +83,7 @@ def read_back(sink: Sink, batches: Sequence[EventBatch], caches: Mapping[int, Us
             for partition in wanted.places[row.user_id]:
                 user = caches[partition][row.user_id]
                 if row.epoch == user.epoch:
-                    user.sessions[row.session_id] = _session(row)
+                    user.sessions[row.session_id] = session_from_row(row)
     return len(users) - len(unknown), len(unknown)
 
 
@@ -103,7 +104,7 @@ def restore_sessions(
     }
     for key in keys:
         events = found.get((key.user_id, key.session_id, caches[key.partition][key.user_id].epoch))
-        fold.restore(key, Session(Spans(gap_ms)) if events is None else _from_events(events, gap_ms))
+        fold.restore(key, Session(Spans(gap_ms)) if events is None else session_from_events(events, gap_ms))
 
 
 def current_epoch(sink: Sink, user_id: str) -> tuple[int, list[StoredErasure]]:
@@ -136,19 +137,25 @@ def _epochs(stored: Iterable[StoredUser], erasures: Iterable[StoredErasure]) -> 
     return epochs
 
 
-def _session(row: StoredSession) -> Session:
+def session_from_row(row: StoredSession) -> Session:
+    """The session that a row says; without its spans."""
     session = Session(None)
     session.started_ms, session.last_ms, session.study_ms = row.started_ms, row.last_ms, row.study_ms
     session.events, session.maestros = row.events, dict(row.maestros)
     session.counts = _counts(row.counts)
+    if row.last_study_ms:
+        session.last_study_ms = row.last_study_ms
+    elif row.study_ms or not session.counts.keys().isdisjoint(_STUDY_COLUMNS):
+        session.last_study_ms = None
     return session
 
 
-def _from_events(events: SessionEvents, gap_ms: int) -> Session:
-    session = Session(Spans(gap_ms, events.spans))
-    assert session.spans is not None
-    session.started_ms, session.last_ms = session.spans.bounds
-    session.study_ms, session.events = session.spans.study_ms(), events.events
+def session_from_events(events: SessionEvents, gap_ms: int) -> Session:
+    """The session that stored events make."""
+    spans = Spans(gap_ms, events.spans)
+    session = Session(spans)
+    session.started_ms, session.last_ms, session.last_study_ms = events.started_ms, events.last_ms, spans.latest
+    session.study_ms, session.events = spans.study_ms(), events.events
     session.counts = _counts(events.counts)
     session.maestros = dict(zip(events.maestros, events.selections, strict=True))
     if events.other_selections:

@@ -1,8 +1,9 @@
 """A session as a pure function of the set of its events, in a state that does not grow with their number.
 
 Order of arrival, batching and repetition cannot change a row made here. Study time is the sum of the gaps between
-neighbouring events that are not longer than the session gap. Within a span of one gap's length all gaps count, so the
-earliest and the latest event of each span are enough to keep that sum exact.
+neighbouring events of the learner's own doing (*study events*: those of `STUDY_ACTIONS`) that are not longer than
+the session gap. Within a span of one gap's length all gaps count, so the earliest and the latest study event of each
+span are enough to keep that sum exact.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.events import ACTION_COLUMNS, MAESTRO_SELECTED
+from schemas.events import ACTION_COLUMNS, MAESTRO_SELECTED, STUDY_ACTIONS
 from schemas.metrics import OTHER_MAESTROS
 
 MAX_MAESTROS = 200
 """Maestros that a session counts by name; the selections of all further ones are counted as `other`."""
 
+NEVER = -(1 << 63)
+"""Before any time: the latest study event of a session that has none."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Spans:
-    """The times of a session in milliseconds, as the earliest and latest event of each span of `gap_ms`.
+    """The times of a session's study events in milliseconds, as the earliest and latest of each span of `gap_ms`.
 
     There are at most as many spans as fit into the retention, however many events there are.
     """
@@ -39,9 +43,9 @@ class Spans:
         return len(self._firsts)
 
     @property
-    def bounds(self) -> tuple[int, int]:
-        """The earliest and the latest time; raises `IndexError` if there is none."""
-        return self._firsts[0], self._lasts[-1]
+    def latest(self) -> int:
+        """The latest time; `NEVER` if there is none."""
+        return self._lasts[-1] if self._lasts else NEVER
 
     def study_ms(self) -> int:
         """The sum of the gaps that count."""
@@ -93,18 +97,20 @@ class Spans:
 class Session:
     """The fold of one session. Times are milliseconds since 1970.
 
-    `spans` is `None` for a session that was read back as its row: it can take in events that are not before its
-    latest one; for an earlier one it must be read back from its events.
+    `spans` is `None` for a session that was read back as its row: it can take in study events that are not before its
+    latest one, at `last_study_ms`; for an earlier one it must be read back from its events. So must a session whose row
+    does not tell `last_study_ms` (`None`), because it was written when every event counted as study.
     `maestros` counts selections by name. Beyond `MAX_MAESTROS` names the first ones by alphabet keep their counts, so
     that the result does not depend on the order of arrival.
     """
 
-    __slots__ = ("counts", "events", "last_ms", "maestros", "spans", "started_ms", "study_ms")
+    __slots__ = ("counts", "events", "last_ms", "last_study_ms", "maestros", "spans", "started_ms", "study_ms")
 
     def __init__(self, spans: Spans | None) -> None:
         self.spans = spans
         self.started_ms = 0
         self.last_ms = 0
+        self.last_study_ms: int | None = NEVER
         self.study_ms = 0
         self.events = 0
         self.counts: dict[str, int] = {}
@@ -112,27 +118,33 @@ class Session:
 
     def add(self, at_ms: int, action: str, label: str, gap_ms: int) -> None:
         """Adds an event that is not in the set yet; gaps up to `gap_ms` count as study time."""
+        if action in STUDY_ACTIONS:
+            self._study(at_ms, gap_ms)
         if not self.events:
             self.started_ms = self.last_ms = at_ms
-            if self.spans is not None:
-                self.spans.append(at_ms)
-        elif at_ms >= self.last_ms:
-            gap = at_ms - self.last_ms
-            if gap <= gap_ms:
-                self.study_ms += gap
+        elif at_ms > self.last_ms:
             self.last_ms = at_ms
-            if self.spans is not None:
-                self.spans.append(at_ms)
-        else:
-            if self.spans is None:
-                raise ValueError("an earlier event needs the session's spans")
-            self.study_ms += self.spans.insert(at_ms)
-            self.started_ms = min(self.started_ms, at_ms)
+        elif at_ms < self.started_ms:
+            self.started_ms = at_ms
         self.events += 1
         column = ACTION_COLUMNS[action]
         self.counts[column] = self.counts.get(column, 0) + 1
         if action == MAESTRO_SELECTED:
             self._count_maestro(label)
+
+    def _study(self, at_ms: int, gap_ms: int) -> None:
+        latest, spans = self.last_study_ms, self.spans
+        if latest is not None and at_ms >= latest:
+            gap = at_ms - latest
+            if gap <= gap_ms:
+                self.study_ms += gap
+            self.last_study_ms = at_ms
+            if spans is not None:
+                spans.append(at_ms)
+        elif spans is not None:
+            self.study_ms += spans.insert(at_ms)
+        else:
+            raise ValueError("an earlier event needs the session's spans")
 
     def _count_maestro(self, label: str) -> None:
         maestros = self.maestros
@@ -153,6 +165,7 @@ class Session:
             "epoch": epoch,
             "started_at": _EPOCH + timedelta(milliseconds=self.started_ms),
             "last_event_at": _EPOCH + timedelta(milliseconds=self.last_ms),
+            "last_study_at": _EPOCH + timedelta(milliseconds=max(self.last_study_ms or 0, 0)),
             "study_ms": self.study_ms,
             "events": self.events,
             "maestros": dict(self.maestros),

@@ -14,9 +14,9 @@ from clickhouse_connect.driver.summary import QuerySummary
 
 from processors.connection import NEEDS, connect
 from processors.places import Place
-from processors.settings import ProcessorSettings
 from processors.sql import sql
 from schemas.clickhouse import unmet
+from schemas.settings import SharedSettings
 from schemas.topics import UNKNOWN_TOPIC
 
 # Codes of ClickHouse that blame the rows, not the server: sending them again cannot help.
@@ -67,13 +67,17 @@ class RowsRefused(Exception):
 
 
 class StoredSession(NamedTuple):
-    """One row of `sessions_data`; times are milliseconds since 1970, `counts` in the order of `ACTION_COLUMNS`."""
+    """One row of `sessions_data`; times are milliseconds since 1970, `counts` in the order of `ACTION_COLUMNS`.
+
+    `last_study_ms` is 0 if there is no study event, or if the row was written when every event counted as one.
+    """
 
     user_id: str
     session_id: str
     epoch: int
     started_ms: int
     last_ms: int
+    last_study_ms: int
     study_ms: int
     events: int
     counts: list[int]
@@ -83,13 +87,15 @@ class StoredSession(NamedTuple):
 class SessionEvents(NamedTuple):
     """The stored events of one session, summed up.
 
-    `spans` are the earliest and the latest event (milliseconds since 1970) of each span of one session gap, in any
-    order; `maestros` and `selections` belong together, and `other_selections` are those of further maestros.
+    Times are milliseconds since 1970. `spans` are the earliest and the latest study event of each span of one session
+    gap, in any order; `maestros` and `selections` belong together, `other_selections` are those of further maestros.
     """
 
     user_id: str
     session_id: str
     epoch: int
+    started_ms: int
+    last_ms: int
     events: int
     counts: list[int]
     maestros: list[str]
@@ -152,7 +158,7 @@ class Sink:
     flush may take many of them.
     """
 
-    def __init__(self, settings: ProcessorSettings, beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: SharedSettings, beat: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._beat = beat
         self._of_this_thread = threading.local()
@@ -241,7 +247,7 @@ class Sink:
 
     def command(self, name: str, **values: str | int) -> None:
         """Runs the statement `sql/NAME.sql`. Values must be numbers or ids checked before."""
-        self._command(_filled(sql(name), {"known": self._known, **values}))
+        self._command(self._text(name, {"known": self._known, **values}))
 
     def texts(self, name: str, **values: str | int) -> list[list[str]]:
         """The rows that the query `sql/NAME.sql` answers with; its columns are strings."""
@@ -257,7 +263,7 @@ class Sink:
             raise
 
     def _rows(self, decode: Callable[[bytes], _Answer[Row]], name: str, **values: str | int) -> list[Row]:
-        text = _filled(sql(name), values)
+        text = self._text(name, values)
         try:
             return decode(self._connected().raw_query(text, settings=_AT_THE_END, fmt="JSONCompact")).data
         except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
@@ -265,6 +271,12 @@ class Sink:
             raise SinkUnavailable(str(error)) from error
         finally:
             self._beat()
+
+    def _text(self, name: str, values: Mapping[str, str | int]) -> str:
+        text = sql(name)
+        for placeholder, value in values.items():
+            text = text.replace(f"{{{placeholder}}}", str(value))
+        return text
 
     def _command(self, text: str) -> None:
         try:
@@ -301,12 +313,6 @@ class Sink:
             self._of_this_thread.client = client
             self._beat()
         return client
-
-
-def _filled(text: str, values: Mapping[str, str | int]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", str(value))
-    return text
 
 
 def _require_written(summary: QuerySummary, rows: int) -> None:

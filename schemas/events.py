@@ -97,6 +97,11 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 """Every category with its actions, in the order of the definition."""
 
+STUDY_ACTIONS: frozenset[str] = frozenset(
+    action for category, actions in CATEGORIES.items() if category not in ("error", "performance") for action in actions
+)
+"""Actions of the learner's own doing: only gaps between them are study time. A page reports the others by itself."""
+
 ACTION_COLUMNS: dict[str, str] = {
     "page_view": "page_views",
     "route_change": "route_changes",

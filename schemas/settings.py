@@ -90,7 +90,7 @@ class SharedSettings(BaseSettings):
         " and their series begin at 0.",
     )
     retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
-    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps between events are not study time.")
+    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps in a learner's doing are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("allowed_origins")

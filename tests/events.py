@@ -13,6 +13,7 @@ from schemas.envelope import Erasure, EventRow, encode_erasure, encode_events, h
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 GAP = timedelta(minutes=5)
+NOT_STUDY = {"client_error", "api_error", "page_load", "interaction_time"}
 
 
 def uuid(number: int) -> str:
@@ -90,13 +91,14 @@ def expected_sessions(events: Sequence[Sent]) -> dict[tuple[str, str], ExpectedS
     first: dict[tuple[str, str], Sent] = {}
     for event in events:
         first.setdefault((event.user, event.event), event)
-    by_session: dict[tuple[str, str], list[datetime]] = {}
+    by_session: dict[tuple[str, str], list[Sent]] = {}
     for event in first.values():
-        by_session.setdefault((event.user, event.session), []).append(event.at)
+        by_session.setdefault((event.user, event.session), []).append(event)
     result = {}
-    for key, times in by_session.items():
-        times.sort()
-        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    for key, own in by_session.items():
+        times = sorted(event.at for event in own)
+        study_times = sorted(event.at for event in own if event.action not in NOT_STUDY)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(study_times)]
         study = sum((gap for gap in gaps if gap <= GAP), timedelta())
         result[key] = ExpectedSession(times[0], times[-1], study // timedelta(milliseconds=1), len(times))
     return result

@@ -6,19 +6,19 @@ WITH
             session_id,
             min(occurred_at) AS started_at,
             max(occurred_at) AS last_event_at,
-            toUInt64(sum(if(gap_ms <= {gap_ms:UInt64}, gap_ms, 0))) AS study_ms,
+            toUInt64(sum(if(is_study AND gap_ms <= {gap_ms:UInt64}, gap_ms, 0))) AS study_ms,
             toUInt32(count()) AS events,
             [{counts}] AS counts,
             arraySort(groupArrayIf(toString(label), action = 'maestro_selected')) AS maestros
         FROM
         (
             SELECT
-                session_id, occurred_at, action, label,
+                session_id, occurred_at, action, label, category NOT IN ('error', 'performance') AS is_study,
                 dateDiff('millisecond', lagInFrame(occurred_at, 1, occurred_at) OVER in_order, occurred_at) AS gap_ms
             FROM events
             WHERE user_id = {user:UUID}
             WINDOW in_order AS
-                (PARTITION BY session_id ORDER BY occurred_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+                (PARTITION BY session_id, is_study ORDER BY occurred_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
         )
         GROUP BY session_id
     ),

@@ -64,11 +64,16 @@ FROM
     SELECT user_id, session_id, true,
         (
             times[1], times[-1],
-            toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(times)))), toInt64(length(times))
+            toInt64(arraySum(arrayFilter(gap -> gap <= {gap_ms:Int64}, arrayDifference(study_times)))),
+            toInt64(length(times))
         )
     FROM
     (
-        SELECT user_id, session_id, arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))) AS times
+        SELECT
+            user_id, session_id, arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))) AS times,
+            arraySort(groupArrayIf(
+                toUnixTimestamp64Milli(occurred_at), category NOT IN ('error', 'performance')
+            )) AS study_times
         FROM events
         GROUP BY user_id, session_id
         HAVING (user_id, session_id) NOT IN

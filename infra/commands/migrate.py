@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.commands.console import out
+from infra.commands.console import number, out
 
 
 def migrate(
@@ -18,8 +18,8 @@ def migrate(
 ) -> None:
     """Bring ClickHouse's tables and Kafka's topics to this version.
 
-    Can be run again at any time: it applies what is missing and changes nothing else. Run it before the services
-    of a new version start.
+    Can be run again at any time: it applies what is missing, computes study times of an older version anew, and
+    changes nothing else. Run it before the services of a new version start.
     """
     from infra.settings import load
 
@@ -42,7 +42,9 @@ def migrate(
         from infra.clickhouse.migrate import MigrationError
         from infra.clickhouse.migrate import migrate as migrate_tables
         from infra.clickhouse.reaching import clickhouse_errors
-        from infra.errors import Failure
+        from infra.errors import Failure, Unreachable
+        from processors.recompute import recompute_sessions
+        from processors.sink import Sink, SinkUnavailable
 
         with clickhouse_errors(settings):
             try:
@@ -51,4 +53,15 @@ def migrate(
                 raise Failure(" ".join(str(error).split())) from error
         for migration in applied:
             out.print(f"tables: applied {migration.version:03}_{migration.name}.sql")
+        sink = Sink(settings)
+        try:
+            recomputed = recompute_sessions(sink, settings.session_gap_seconds * 1000)
+        except SinkUnavailable as error:
+            raise Unreachable(
+                f"study times could not all be computed anew; run `convergio migrate` again: {error}"
+            ) from error
+        finally:
+            sink.close()
+        if recomputed:
+            out.print(f"study time: computed anew for {number(recomputed)} session(s) written by an older version")
         out.print(f"database {settings.clickhouse_database}: up to date")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from schemas.events import ACTION_COLUMNS
+from schemas.events import ACTION_COLUMNS, STUDY_ACTIONS
 from schemas.metrics import NAMED_MAESTROS
 
 _MAESTRO_SUMS = (
@@ -17,7 +17,8 @@ _MAESTRO_SUMS = (
 def sql(name: str) -> str:
     """The text of `name.sql`.
 
-    `{counters}`, `{counter_sums}`, `{counter_counts}` and `{counter_zeros}` stand for the columns of `ACTION_COLUMNS`;
+    `{counters}`, `{counter_sums}`, `{counter_counts}` and `{counter_zeros}` stand for the columns of `ACTION_COLUMNS`,
+    `{study_actions}` and `{study_counters}` for those of `STUDY_ACTIONS`;
     `{named_maestros}` and `{maestro_sums}` for the maestros that a sum names, and their sums.
     """
     columns = list(ACTION_COLUMNS.values())
@@ -29,6 +30,8 @@ def sql(name: str) -> str:
         "{named_maestros}": [_text("named_maestros")],
         "{named_limit}": [str(NAMED_MAESTROS)],
         "{maestro_sums}": [_MAESTRO_SUMS],
+        "{study_actions}": [f"'{action}'" for action in ACTION_COLUMNS if action in STUDY_ACTIONS],
+        "{study_counters}": [column for action, column in ACTION_COLUMNS.items() if action in STUDY_ACTIONS],
     }
     text = _text(name)
     for placeholder, items in lists.items():

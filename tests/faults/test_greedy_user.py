@@ -25,8 +25,8 @@ FROM numbers({STORED})
 """
 """Half a day of events in random order: a client chooses its timestamps."""
 ROW = """
-INSERT INTO sessions_data (user_id, session_id, started_at, last_event_at, study_ms, events, page_views)
-SELECT user_id, session_id, min(occurred_at), max(occurred_at),
+INSERT INTO sessions_data (user_id, session_id, started_at, last_event_at, last_study_at, study_ms, events, page_views)
+SELECT user_id, session_id, min(occurred_at), max(occurred_at), max(occurred_at),
     toUnixTimestamp64Milli(max(occurred_at)) - toUnixTimestamp64Milli(min(occurred_at)), count(), count()
 FROM events_data GROUP BY user_id, session_id
 """

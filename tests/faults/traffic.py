@@ -13,7 +13,12 @@ from tests.oracle.log import DAY_MS, GAP_MS, Entry, LoggedErasure, LoggedEvent
 
 REFUSED_LABEL = "refused"
 """ClickHouse is made to refuse a block with an event of this label."""
-_CATEGORIES = {"page_view": "navigation", "quiz_complete": "education", "maestro_selected": "maestro"}
+_CATEGORIES = {
+    "page_view": "navigation",
+    "quiz_complete": "education",
+    "maestro_selected": "maestro",
+    "api_error": "error",
+}
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_MS = 3_600_000
 
@@ -109,7 +114,7 @@ class Traffic:
             if draw.random() < 0.5:
                 return old
             return LoggedEvent(user, old.event, session, at_ms)
-        action = draw.choice(["page_view", "page_view", "quiz_complete", "maestro_selected"])
+        action = draw.choice(["page_view", "api_error", "quiz_complete", "maestro_selected"])
         label = draw.choice(["archimede", "ipazia"]) if action == "maestro_selected" else ""
         event = LoggedEvent(user, self._id(), session, at_ms, action, label)
         sent.append(event)

@@ -19,7 +19,7 @@ SELECT
         toUnixTimestamp64Milli(started_at), toUnixTimestamp64Milli(last_event_at), study_ms, events, page_views,
         arraySort(arrayZip(mapKeys(maestros), mapValues(maestros))))) FROM sessions),
     (SELECT groupArray((toString(user_id), kafka_partition, kafka_offset)) FROM erasures_data FINAL),
-    (SELECT tuple(sessions, study_ms, events, page_views, quizzes, maestro_selections,
+    (SELECT tuple(sessions, study_ms, events, page_views, quizzes, maestro_selections, api_errors,
         mapKeys(maestros), mapValues(maestros)) FROM lifetime)
 SETTINGS max_threads = 1
 """
@@ -61,8 +61,13 @@ class AlsoShown:
 def read(client: Client) -> Shown:
     """What the views show now."""
     events, sessions, erasures, sums = client.query(_MOMENT).result_rows[0]
-    count, study_ms, counted, page_views, quizzes, selections, maestros, times = sums
-    actions = {"page_view": page_views, "quiz_complete": quizzes, "maestro_selected": selections}
+    count, study_ms, counted, page_views, quizzes, selections, errors, maestros, times = sums
+    actions = {
+        "page_view": page_views,
+        "quiz_complete": quizzes,
+        "maestro_selected": selections,
+        "api_error": errors,
+    }
     return Shown(
         events=sorted(events),
         sessions=sorted((*session[:-1], [tuple(pair) for pair in session[-1]]) for session in sessions),

@@ -233,6 +233,15 @@ async def test_a_session_that_is_not_what_its_events_say_is_found(pipeline: Pipe
     assert rows[0].session_id in report.sessions_differ.examples[0]
 
 
+async def test_errors_and_performance_are_no_study_time_but_lie_within_the_session(pipeline: Pipeline) -> None:
+    rows = [event(20), event(16), event(15), event(22)]
+    rows[2].category, rows[2].action = "error", "api_error"
+    rows[3].category, rows[3].action = "performance", "page_load"
+    pipeline.store(await pipeline.send(*rows), *rows)
+    pipeline.store_session(rows, study_ms=4 * 60_000)
+    assert (await pipeline.audit()).good
+
+
 async def test_a_session_without_events_and_events_without_a_session_are_found(pipeline: Pipeline) -> None:
     with_events, without = event(session=1), event(session=2)
     pipeline.store(await pipeline.send(with_events), with_events)

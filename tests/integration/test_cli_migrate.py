@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import clickhouse_connect
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from processors.settings import ProcessorSettings
 from tests.commands import Convergio
 from tests.conftest import MakeTopic
+from tests.events import message, sent
+from tests.in_process import Processor
+from tests.old_study_times import write_by_the_old_rule
 from tests.servers import ClickHouseAddress
 
 
@@ -47,6 +52,29 @@ async def test_it_creates_what_is_missing_and_can_be_repeated(convergio: Converg
     assert "created" not in second.output
     assert "applied" not in second.output
     assert "up to date" in second.output
+
+
+async def test_it_computes_study_times_of_an_older_version_anew(
+    convergio: Convergio, clickhouse: ClickHouseAddress, database: str
+) -> None:
+    first = await convergio("migrate", "--no-topics")
+    page = sent(minutes_ago=9)
+    events = [
+        page,
+        sent(page.user, session=page.session, minutes_ago=5, action="api_error", category="error"),
+        sent(page.user, session=page.session, minutes_ago=1),
+    ]
+    processor = Processor(ProcessorSettings(**clickhouse.settings(database)))
+    processor.flush(message(events, 0))
+    processor.sink.close()
+    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
+        write_by_the_old_rule(client)
+        assert client.query("SELECT study_ms FROM sessions").result_rows == [(8 * 60_000,)]
+        second = await convergio("migrate", "--no-topics")
+        assert client.query("SELECT study_ms FROM sessions").result_rows == [(0,)]
+    third = await convergio("migrate", "--no-topics")
+    said = "study time: computed anew for 1 session(s)"
+    assert [said in each.output for each in (first, second, third)] == [False, True, False]
 
 
 async def test_topics_keep_what_they_hold_for_as_long_as_settings_say(convergio: Convergio) -> None:

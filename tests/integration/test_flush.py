@@ -16,7 +16,7 @@ from processors.dedup import Outcome
 from processors.envelopes import Message
 from processors.retention import close_next_day, last_closable_day
 from processors.settings import ProcessorSettings
-from processors.sink import Sink, SinkUnavailable
+from processors.sink import SessionEvents, Sink, SinkUnavailable
 from schemas.metrics import NAMED_MAESTROS
 from tests.closing import close_days
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
@@ -130,6 +130,43 @@ def test_a_sleeper_that_writes_late_changes_nothing_anyone_reads(
     assert count(client, "events_data") == 5
     assert count(client, "events") == 4
     assert sessions(client) == expected_sessions(events)
+
+
+def test_a_background_poll_that_fails_every_minute_is_no_study(
+    processor: Processor, processor_settings: ProcessorSettings, client: Client
+) -> None:
+    own = study_session([480, 478.5, 2])
+    polls = [
+        sent(own[0].user, session=own[0].session, minutes_ago=minute, action="api_error", category="error")
+        for minute in range(1, 481)
+    ]
+    vitals = sent(own[0].user, session=own[0].session, minutes_ago=481, action="page_load", category="performance")
+    processor.flush(message([own[0], *polls[:300]], 1))
+    Processor(processor_settings).flush(message([own[2], *polls[250:]], 2))
+    Processor(processor_settings).flush(message([own[1], vitals], 3))
+    found = sessions(client)
+    assert found == expected_sessions([*own, *polls, vitals])
+    ((session),) = found.values()
+    assert (session.study_ms, session.events) == (90_000, 484)
+    assert (session.started_at, session.last_event_at) == (vitals.at, polls[0].at)
+
+
+def test_an_error_that_comes_late_needs_nothing_read_back(
+    processor: Processor, processor_settings: ProcessorSettings, client: Client
+) -> None:
+    class NoSessionIsReadBack(Sink):
+        def session_events(self, *_: object) -> list[SessionEvents]:
+            raise SinkUnavailable("a session was read back from its events")
+
+    events = study_session([60, 58])
+    processor.flush(message(events, 1))
+    restarted = Processor(processor_settings, NoSessionIsReadBack(processor_settings))
+    early = sent(events[0].user, session=events[0].session, minutes_ago=90, action="client_error", category="error")
+    between = sent(events[0].user, session=events[0].session, minutes_ago=59, action="page_load")
+    restarted.flush(message([early, between], 2))
+    later = sent(events[0].user, session=events[0].session, minutes_ago=55)
+    restarted.flush(message([later], 3))
+    assert sessions(client) == expected_sessions([*events, early, between, later])
 
 
 def test_a_late_event_joins_two_stretches_of_study_after_a_restart(

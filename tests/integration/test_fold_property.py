@@ -28,7 +28,7 @@ sent_events = st.builds(
     event=st.integers(10, 40).map(uuid),
     session=st.integers(100, 102).map(uuid),
     minutes_ago=st.floats(0, 60, allow_nan=False),
-    action=st.sampled_from(["page_view", "route_change"]),
+    action=st.sampled_from(["page_view", "route_change", "client_error", "page_load"]),
 )
 
 

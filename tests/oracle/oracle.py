@@ -97,8 +97,9 @@ class Oracle:
         sessions = {}
         for key, events in grouped.items():
             times = sorted(event.at_ms for event in events)
+            study_times = sorted(event.at_ms for event in events if event.category not in ("error", "performance"))
             study = 0
-            for earlier, later in pairwise(times):
+            for earlier, later in pairwise(study_times):
                 if later - earlier <= GAP_MS:
                     study += later - earlier
             actions = Counter(event.action for event in events)

@@ -1,6 +1,6 @@
 import type { Action } from './types.js';
 
-/** Gaps between events of a session count as study time up to here, in milliseconds. The server's default. */
+/** Gaps between a learner's events in a session are study time up to here, in milliseconds. The server's default. */
 export const GAP_MS = 300_000;
 /** Events are counted by quarters of an hour, because every day of every time zone begins on one. */
 export const SLOT_MS = 900_000;
@@ -10,7 +10,14 @@ export const SLOT_MS = 900_000;
  */
 const KEPT_MS = 9 * 86_400_000;
 
-/** First and last moment (ms since 1970) of events that follow each other within `GAP_MS`. */
+/** The actions of the categories error and performance: a page reports them by itself, so they are no study. */
+const NOT_STUDY = /error|load|time/;
+
+/**
+ * First and last moment (ms since 1970) of a learner's events that follow each other within `GAP_MS`.
+ *
+ * With 0 as its last moment it is an event that is no study, kept where a session began with it.
+ */
 type Run = readonly [first: number, last: number];
 type Tree<T> = Readonly<Record<string, T>>;
 
@@ -45,7 +52,7 @@ export const record = (
   const slot = Math.floor(at / SLOT_MS);
   return join(history, {
     epoch: history.epoch,
-    sessions: { [session]: [[at, at]] },
+    sessions: { [session]: [[at, NOT_STUDY.test(action) ? 0 : at]] },
     counts: { [slot]: { [tab]: { [action]: (history.counts[slot]?.[tab]?.[action] ?? 0) + 1 } } },
   });
 };
@@ -57,10 +64,13 @@ export const record = (
 export const join = (a: History, b: History): History =>
   a.epoch === b.epoch ? merge(a, b) : a.epoch > b.epoch ? a : b;
 
-/** Without the sessions and slots that ended more than nine days before `now`; the same object if there are none. */
+/**
+ * Without the sessions whose last run began, and the slots that ended, more than nine days before `now`; the same
+ * object if there are none.
+ */
 export const prune = (history: History, now: number): History => {
   const oldest = now - KEPT_MS;
-  const sessions = keep(history.sessions, (_, runs) => (runs.at(-1)?.[1] ?? 0) >= oldest);
+  const sessions = keep(history.sessions, (_, runs) => runs.some(([first]) => first >= oldest));
   const counts = keep(history.counts, (slot) => (+slot + 1) * SLOT_MS > oldest);
   return sessions === history.sessions && counts === history.counts
     ? history
@@ -75,11 +85,11 @@ export const readHistory = (value: unknown): History => {
     : emptyHistory();
 };
 
-type Check = (value: unknown) => boolean;
+type Check = (value: unknown) => unknown;
 const isNumber: Check = Number.isFinite;
-const isTree = (value: unknown, check: Check): boolean =>
-  typeof value === 'object' && !!value && !Array.isArray(value) && Object.values(value).every(check);
-const isList = (value: unknown, check: Check): boolean => Array.isArray(value) && value.every(check);
+const isTree = (value: unknown, check: Check): unknown =>
+  typeof value === 'object' && value && !Array.isArray(value) && Object.values(value).every(check);
+const isList = (value: unknown, check: Check): unknown => Array.isArray(value) && value.every(check);
 const isRuns: Check = (runs) =>
   isList(runs, (run) => isList(run, isNumber) && (run as readonly number[]).length === 2);
 const isTabs: Check = (tabs) => isTree(tabs, (counts) => isTree(counts, isNumber));
@@ -87,7 +97,7 @@ const isTabs: Check = (tabs) => isTree(tabs, (counts) => isTree(counts, isNumber
 const keep = <T>(tree: Tree<T>, test: (key: string, value: T) => boolean): Tree<T> => {
   const all = Object.entries(tree);
   const kept = all.filter(([key, value]) => test(key, value));
-  return kept.length < all.length ? Object.fromEntries(kept) : tree;
+  return all[kept.length] ? Object.fromEntries(kept) : tree;
 };
 
 const merge = <T>(a: T, b: T): T => {
@@ -105,13 +115,15 @@ const merge = <T>(a: T, b: T): T => {
 };
 
 // Exact: an event between the ends of a run is within the gap of a neighbour there, and runs that do not overlap are
-// one if their ends are within it. So runs are the classes of all events, whatever was joined in which order.
+// one if their ends are within it. So runs are the classes of a learner's events, whatever was joined in which order.
+// Of what is no study the first stays, and only while no run began before it. Sorted as text: for moments of the same
+// number of digits that is their order, and it orders those that begin at the same moment, too.
 const mergeRuns = (a: readonly Run[], b: readonly Run[]): readonly Run[] => {
   const merged: [number, number][] = [];
-  for (const [first, last] of [...a, ...b].sort((x, y) => x[0] - y[0])) {
+  for (const [first, last] of [...a, ...b].sort()) {
     const before = merged.at(-1);
     if (before && first - before[1] <= GAP_MS) before[1] = Math.max(before[1], last);
-    else merged.push([first, last]);
+    else if (!before || last) merged.push([first, last]);
   }
   return `${merged}` === `${a}` ? a : merged;
 };

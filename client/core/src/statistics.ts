@@ -52,7 +52,7 @@ export function localStatistics(history: History, now: Date, targets?: ScoreTarg
     const started = runs[0]?.[0];
     const day = started === undefined ? undefined : dayOf(started);
     if (!day) continue;
-    const studyMs = runs.reduce((sum, [first, last]) => sum + last - first, 0);
+    const studyMs = runs.reduce((sum, [first, last]) => sum + (last && last - first), 0);
     for (const counted of [day, whole]) {
       counted.sessions += 1;
       counted.studyMs += studyMs;

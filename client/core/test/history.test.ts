@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -11,11 +12,11 @@ import {
   SLOT_MS,
 } from '../src/history.js';
 import type { Action } from '../src/types.js';
-import { type Happened, interleavings, played, playedOnTabs } from './tabs.js';
+import { type Happened, interleavings, NOT_STUDY, played, playedOnTabs } from './tabs.js';
 
 const T = Date.UTC(2026, 4, 8, 9);
 const DAY_MS = 86_400_000;
-const ACTIONS: Action[] = ['page_view', 'message_sent', 'quiz_complete'];
+const ACTIONS: Action[] = ['page_view', 'message_sent', 'quiz_complete', 'api_error', 'page_load'];
 
 /** Few sessions, and gaps around the limit, so that runs meet, miss each other by a millisecond, and join. */
 const someEvents = fc.array(
@@ -49,17 +50,16 @@ const threeTabs = fc
     ] as const;
   });
 
-/** By brute force over the set of events: study time, first and last moment of each session. */
-function sessionsOf(
-  events: readonly Happened[],
-): Record<string, [first: number, last: number, study: number]> {
-  const result: Record<string, [number, number, number]> = {};
+/** By brute force over the set of events: first moment and study time of each session. */
+function sessionsOf(events: readonly Happened[]): Record<string, [first: number, study: number]> {
+  const result: Record<string, [number, number]> = {};
   for (const session of new Set(events.map((event) => event.session))) {
-    const times = events.filter((event) => event.session === session).map((event) => event.at);
+    const own = events.filter((event) => event.session === session);
+    const times = own.filter((event) => !NOT_STUDY.includes(event.action)).map((event) => event.at);
     times.sort((x, y) => x - y);
     const gaps = times.slice(1).map((at, index) => at - (times[index] as number));
     const study = gaps.filter((gap) => gap <= GAP_MS).reduce((sum, gap) => sum + gap, 0);
-    result[session] = [times[0] as number, times.at(-1) as number, study];
+    result[session] = [Math.min(...own.map((event) => event.at)), study];
   }
   return result;
 }
@@ -70,8 +70,7 @@ function toldSessions(history: History): ReturnType<typeof sessionsOf> {
       session,
       [
         Math.min(...runs.map(([first]) => first)),
-        Math.max(...runs.map(([, last]) => last)),
-        runs.reduce((sum, [first, last]) => sum + last - first, 0),
+        runs.reduce((sum, [first, last]) => sum + (last && last - first), 0),
       ],
     ]),
   );
@@ -183,6 +182,36 @@ describe('record', () => {
     expect(after).not.toBe(before);
     expect(after.sessions).toBe(before.sessions);
     expect(after.counts[Math.floor(T / SLOT_MS)]).toBe(before.counts[Math.floor(T / SLOT_MS)]);
+  });
+
+  test("knows one moment more than the learner's own, the first of all, however often a page fails", () => {
+    const polls = Array.from({ length: 480 }, (_, minute) => ({
+      session: 'a',
+      action: 'api_error' as const,
+      at: T + minute * 60_000,
+    }));
+    const own = { session: 'a', action: 'page_view' as const, at: T + 90_000 };
+    const [first, ...rest] = played([...polls, own]).sessions.a ?? [];
+    expect([first?.[0], rest]).toEqual([T, [[own.at, own.at]]]);
+    expect(played([...polls, { ...own, at: T - 1 }]).sessions.a).toEqual([[T - 1, T - 1]]);
+  });
+
+  test('takes every action of the categories error and performance, and no other, for no study', () => {
+    const schema = readFileSync(new URL('../../../schemas/events.schema.json', import.meta.url), 'utf8');
+    const { $defs } = JSON.parse(schema) as {
+      $defs: Record<string, { properties: { category?: { enum: string[] }; action?: { enum: Action[] } } }>;
+    };
+    const found: Record<string, boolean> = {};
+    const expected: typeof found = {};
+    for (const { category, action } of Object.values($defs).map(({ properties }) => properties)) {
+      for (const name of action?.enum ?? []) {
+        expected[name] = !['error', 'performance'].includes(category?.enum[0] ?? '');
+        const history = played([0, 1].map((ms) => ({ session: 'a', action: name, at: T + ms })));
+        found[name] = toldSessions(history).a?.[1] === 1;
+      }
+    }
+    expect(Object.keys(found)).toHaveLength(20);
+    expect(found).toEqual(expected);
   });
 
   test('stays within the epoch', () => {

@@ -4,7 +4,7 @@ import { emptyHistory, GAP_MS } from '../src/history.js';
 import { hundredths } from '../src/score.js';
 import { localStatistics } from '../src/statistics.js';
 import type { Action, Day } from '../src/types.js';
-import { type Happened, interleavings, played, playedOnTabs } from './tabs.js';
+import { type Happened, interleavings, NOT_STUDY, played, playedOnTabs } from './tabs.js';
 
 const zone = process.env.TZ;
 afterAll(() => {
@@ -19,6 +19,8 @@ const ACTIONS: Action[] = [
   'quiz_complete',
   'mind_map_view',
   'route_change',
+  'client_error',
+  'interaction_time',
 ];
 
 /** Weeks in which clocks change, in every way they do. */
@@ -69,9 +71,10 @@ function dayByDay(
     if (action in columns) day[columns[action as keyof typeof columns]] += 1;
   }
   for (const session of new Set(events.map((event) => event.session))) {
-    const times = events.filter((event) => event.session === session).map((event) => event.at);
+    const own = events.filter((event) => event.session === session);
+    const times = own.filter((event) => !NOT_STUDY.includes(event.action)).map((event) => event.at);
     times.sort((x, y) => x - y);
-    const day = on(times[0] as number);
+    const day = on(Math.min(...own.map((event) => event.at)));
     day.sessions += 1;
     for (const [index, at] of times.slice(1).entries()) {
       const gap = at - (times[index] as number);

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { emptyHistory, type History, join, prune, readHistory, record } from '../src/history.js';
 import type { Action } from '../src/types.js';
 
+/** The actions of the categories error and performance, whose events are no study time. */
+export const NOT_STUDY: readonly Action[] = ['client_error', 'api_error', 'page_load', 'interaction_time'];
+
 export interface Happened {
   session: string;
   action: Action;
