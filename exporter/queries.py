@@ -94,10 +94,13 @@ class Reader:
             connect_timeout=self._timeout,
             send_receive_timeout=self._timeout,
         )
-        lacks = unmet(client.server_version, client.server_settings, READING)
-        if lacks is not None:
+        try:
+            lacks = unmet(client.server_version, client.server_settings, READING)
+            if lacks is not None:
+                raise ReadError(f"ClickHouse cannot be used: {lacks}")
+        except BaseException:
             await client.close()
-            raise ReadError(f"ClickHouse cannot be used: {lacks}")
+            raise
         said = {**READING.said, "max_execution_time": str(max(1, round(self._timeout)))}
         for name in sayable(client.server_settings, said):
             client.set_client_setting(name, said[name])
