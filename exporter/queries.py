@@ -118,10 +118,13 @@ class Reader:
             # Names may be too many for an address.
             form_encode_query_params=True,
         )
-        lacks = unmet(client.server_version, client.server_settings, READING)
-        if lacks is not None:
+        try:
+            lacks = unmet(client.server_version, client.server_settings, READING)
+            if lacks is not None:
+                raise ReadError(f"ClickHouse cannot be used: {lacks}")
+        except BaseException:
             await client.close()
-            raise ReadError(f"ClickHouse cannot be used: {lacks}")
+            raise
         said = {**READING.said, **self._query_settings}
         for name in sayable(client.server_settings, said):
             client.set_client_setting(name, said[name])

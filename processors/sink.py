@@ -305,12 +305,11 @@ class Sink:
     def _connected(self) -> Client:
         client: Client | None = getattr(self._of_this_thread, "client", None)
         if client is None:
-            client = connect(self._settings)
+            client = self._of_this_thread.client = connect(self._settings)
             lacks = unmet(client.server_version, client.server_settings, NEEDS)
             if lacks is not None:
-                client.close()
+                self.close()
                 raise SinkUnavailable(f"ClickHouse cannot be used: {lacks}")
-            self._of_this_thread.client = client
             self._beat()
         return client
 

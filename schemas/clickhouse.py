@@ -104,7 +104,8 @@ DEFINING = WRITING.extended(
 def unmet(version: str | None, settings: Mapping[str, ServerSetting], needs: Needs) -> str | None:
     """The first thing a server lacks for some needs, in one line that says what to do; `None` if it lacks nothing.
 
-    `settings` are the rows of `system.settings` as the user sees them, by name. A response that broke off holds none.
+    `settings` are the rows of `system.settings` as the user sees them, by name. Raises `ConnectionError` if one is not
+    there: a response that breaks off in its headers is an empty one.
     """
     found = re.match(r"(\d+)\.(\d+)", version or "")
     if found is None or (int(found[1]), int(found[2])) < MINIMUM_VERSION:
@@ -114,7 +115,7 @@ def unmet(version: str | None, settings: Mapping[str, ServerSetting], needs: Nee
         if setting is None:
             if name in _NEWER:
                 continue
-            return f"its settings could not be read: {name} is not among them"
+            raise ConnectionError(f"a response of ClickHouse broke off: there is no setting {name}")
         fixed = setting.readonly or name in needs.given
         if fixed and setting.value != needed:
             return (

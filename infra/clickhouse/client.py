@@ -15,7 +15,7 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
 
     `database=False`: for no database, for example because there is none yet. `patience`: seconds that a response may
     take. Raises `clickhouse_connect.driver.exceptions.Error` if no server answers, or if it refuses the user or the
-    database, and `Failure` if the server does not meet the needs.
+    database, `ConnectionError` if a response breaks off, and `Failure` if the server does not meet the needs.
     """
     client = clickhouse_connect.get_client(
         host=settings.clickhouse_host,
@@ -28,10 +28,13 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
         connect_timeout=min(patience, 10),
         send_receive_timeout=patience,
     )
-    lacks = unmet(client.server_version, client.server_settings, needs)
-    if lacks is not None:
+    try:
+        lacks = unmet(client.server_version, client.server_settings, needs)
+        if lacks is not None:
+            raise Failure(f"{place(settings)} cannot be used: {lacks}")
+    except BaseException:
         client.close()
-        raise Failure(f"{place(settings)} cannot be used: {lacks}")
+        raise
     for name in sayable(client.server_settings, needs.said):
         client.set_client_setting(name, needs.said[name])
     return client

@@ -60,7 +60,7 @@ def check_server(settings: SharedSettings, required: Requirements) -> None:
 
 
 def check_grants(client: Client, settings: SharedSettings, required: Requirements) -> None:
-    """Raises `Failure` if the user lacks a grant. Raises the driver's errors."""
+    """Raises `Failure` if the user lacks a grant, and the driver's errors."""
     needed = [f"{grant} ON {settings.clickhouse_database}.*" for grant in required.grants]
     needed += [f"SELECT ON system.{table}" for table in required.system_tables]
     if _granted(client, ", ".join(needed)):
@@ -73,7 +73,10 @@ def check_grants(client: Client, settings: SharedSettings, required: Requirement
 
 
 def _granted(client: Client, grants: str) -> bool:
-    return bool(client.command(f"CHECK GRANT {grants}") == 1)
+    answer = client.command(f"CHECK GRANT {grants}")
+    if answer not in (0, 1):
+        raise ConnectionError("a response of ClickHouse broke off")
+    return answer == 1
 
 
 def _code(error: Exception) -> int | None:

@@ -12,6 +12,7 @@ import clickhouse_connect
 import pytest
 
 from infra.clickhouse.migrate import migrate
+from infra.clickhouse.requirements import PROCESSOR, check_server
 from infra.local.ports import free_ports
 from processors import connection
 from processors.dedup import Outcome
@@ -77,6 +78,16 @@ async def test_half_an_answer_is_no_answer(
     assert outcomes.keys() <= {None, EVENTS}
     assert outcomes[None] > 0
     assert len(await asyncio.to_thread(processor.sink.stored_events, {user: ids})) == EVENTS
+
+
+@pytest.mark.parametrize("kept_share", [0.05, 0.5, 0.9, 0.99])
+async def test_a_start_takes_no_broken_connection_for_a_server_that_is_wrong(
+    wire: Wire, behind_the_wire: ProcessorSettings, kept_share: float
+) -> None:
+    for after in range(10):
+        wire.cut_answers(2, kept_share, after)
+        await asyncio.to_thread(check_server, behind_the_wire, PROCESSOR)
+        wire.forget()
 
 
 @pytest.mark.parametrize("break_", BREAKS)

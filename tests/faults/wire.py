@@ -44,6 +44,7 @@ class Wire:
     target: int
     _answers_to_lose: int = 0
     _answers_to_cut: int = 0
+    _answers_to_spare: int = 0
     _kept_share: float = 0.5
     _requests_to_cut: int = 0
     _delay_seconds: float = 0.0
@@ -69,9 +70,10 @@ class Wire:
         """The next answers never arrive: the connection breaks when they begin. What was asked is done."""
         self._answers_to_lose += count
 
-    def cut_answers(self, count: int, kept_share: float = 0.5) -> None:
-        """The next answers break off, and the connection closes as if that were all."""
+    def cut_answers(self, count: int, kept_share: float = 0.5, after: int = 0) -> None:
+        """The next answers break off, `after` so many whole ones, and the connection closes as if that were all."""
         self._answers_to_cut += count
+        self._answers_to_spare = after
         self._kept_share = kept_share
 
     def cut_requests(self, count: int) -> None:
@@ -80,7 +82,7 @@ class Wire:
 
     def forget(self) -> None:
         """Takes back the counted faults that nothing has run into."""
-        self._answers_to_lose = self._answers_to_cut = self._requests_to_cut = 0
+        self._answers_to_lose = self._answers_to_cut = self._answers_to_spare = self._requests_to_cut = 0
 
     @property
     def faults_left(self) -> int:
@@ -171,7 +173,9 @@ class Wire:
                     self._answers_to_lose -= 1
                     connection.reset()
                     return
-                if self._answers_to_cut:
+                if self._answers_to_cut and self._answers_to_spare:
+                    self._answers_to_spare -= 1
+                elif self._answers_to_cut:
                     self._answers_to_cut -= 1
                     await _write(connection.client, chunk[: int(len(chunk) * self._kept_share)])
                     # A reset would make the client's system forget what has arrived; a close delivers it.

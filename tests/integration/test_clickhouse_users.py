@@ -18,6 +18,8 @@ from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
 from exporter import ExporterSettings
+from infra.audit import stored
+from infra.clickhouse.client import connect
 from infra.clickhouse.migrate import migrate
 from infra.clickhouse.requirements import EXPORTER, PROCESSOR, Requirements, check_server
 from infra.errors import Failure
@@ -150,6 +152,17 @@ async def process_and_read(clickhouse: Server, writer: str, reader: str) -> None
         answer = await exporter.get("/api/telemetry/stats", Cookie=f"convergio_uid={user}")
         assert answer.status == 200
         assert cast("dict[str, int]", answer.json()["totals"])["sessions"] == 1
+    await asyncio.to_thread(read_for_an_audit, SharedSettings(**clickhouse.settings(reader)), len(kept))
+
+
+def read_for_an_audit(settings: SharedSettings, events: int) -> None:
+    """What `convergio audit` reads."""
+    with connect(settings) as client:
+        assert sum(len(rows) for _, rows in stored.events_by_user(client)) == events
+        assert stored.physical_copies(client) == 0
+        assert len(stored.erasures(client)) == 2
+        assert stored.session_count(client) == 1
+        assert stored.session_differences(client, settings.session_gap_seconds * 1000) == []
 
 
 async def prepared(clickhouse: Server, migrator: str = "migrator") -> None:
