@@ -20,6 +20,7 @@ from infra.kafka.client import topic_id_of
 from infra.kafka.dead_letters import dead_letters
 from infra.kafka.reading import Span, committed, read, spans
 from infra.settings import Settings
+from processors.retention import GRACE_DAYS, last_closable_day
 from schemas.envelope import KIND_HEADER
 from schemas.topics import UNKNOWN_TOPIC, Source, source_of
 
@@ -43,7 +44,7 @@ async def audit(settings: Settings, wait: float, now: datetime | None = None) ->
     sent = await _read_sent(settings, held, topic_id, now)
     report.dead_letters = len(sent.dead)
     with clickhouse_errors(settings):
-        await asyncio.to_thread(_compare, settings, held, topic_id, sent, report)
+        await asyncio.to_thread(_compare, settings, held, topic_id, sent, now, report)
         await _compare_sessions(settings, report)
     return report
 
@@ -77,6 +78,7 @@ async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str
             for letter in here
             if letter.source.topic_id in (topic_id, UNKNOWN_TOPIC)
         ),
+        accepted_for=timedelta(days=settings.retention_days + GRACE_DAYS),
         waiting=frozenset(_where(letter.source, topic_id) for letter in here if not letter.redriven),
     )
     async for partition, messages in read(settings, settings.events_topic, held):
@@ -98,7 +100,9 @@ def _where(source: Source, topic_id: str) -> Where:
     return -1 - source.partition, source.offset
 
 
-def _compare(settings: Settings, held: Mapping[int, Span], topic_id: str, sent: Sent, report: Report) -> None:
+def _compare(
+    settings: Settings, held: Mapping[int, Span], topic_id: str, sent: Sent, now: datetime, report: Report
+) -> None:
     missing: dict[bytes, frozenset[bytes]] = {}
     with connect(settings) as client:
         shown: set[bytes] = set()
@@ -106,9 +110,15 @@ def _compare(settings: Settings, held: Mapping[int, Span], topic_id: str, sent: 
             shown.add(user)
             if gone := _compare_user(user, rows, held, sent, report):
                 missing[user] = gone
-        missing |= {user: sent.kept(user) for user in sent.users() if user not in shown}
+        for user in sent.users():
+            if user not in shown:
+                _note_too_old(user, sent.too_old(user), report)
+                missing[user] = sent.kept(user)
         forgotten = _erased_since(client, held, topic_id) if missing else set()
         report.copies = stored.physical_copies(client)
+        closed, limit = stored.last_closed_day(client), last_closable_day(now, settings.retention_days)
+        if closed > limit:
+            report.closed_early.add(f"closed through {closed}, right is {limit} at the most")
         overdue = timedelta(seconds=settings.erasure_sweep_seconds) + _SWEEP_GRACE
         for user_id, hidden in stored.unswept(client, overdue).items():
             report.not_deleted.add(f"{user_id}: {hidden} events")
@@ -150,8 +160,14 @@ def _compare_user(
             report.beyond_kafka += 1
         else:
             report.unexplained.add(_name(user, event))
+    _note_too_old(user, sent.too_old(user) - times.keys(), report)
     report.stored += len((kept | expired) & times.keys())
     return kept - times.keys()
+
+
+def _note_too_old(user: bytes, events: frozenset[bytes], report: Report) -> None:
+    for event in events:
+        report.too_old.add(_name(user, event))
 
 
 def _erased_since(client: Client, held: Mapping[int, Span], topic_id: str) -> set[bytes]:

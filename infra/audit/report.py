@@ -72,6 +72,10 @@ class Report:
     """Messages that cannot be read and are no dead letters."""
     sessions_differ: Finding = field(default_factory=Finding)
     """Sessions that a recomputation from `events` contradicts."""
+    too_old: Finding = field(default_factory=Finding)
+    """Accepted for a day that may have been closed before, and not shown: a gateway accepts more than is kept."""
+    closed_early: Finding = field(default_factory=Finding)
+    """The last closed day, if it is still within retention and its grace."""
     not_deleted: Finding = field(default_factory=Finding)
     """Users whose hidden rows are not deleted long after their erasure."""
 
@@ -86,6 +90,8 @@ class Report:
             "unreadable messages": self.undecodable,
             "sessions that differ": self.sessions_differ,
             "erased but not deleted": self.not_deleted,
+            "accepted too old to be kept": self.too_old,
+            "days closed too early": self.closed_early,
         }
 
     @property

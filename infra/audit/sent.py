@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -23,6 +23,7 @@ class _Row(msgspec.Struct, gc=False):
     user_id: str
     event_id: str
     occurred_at: datetime
+    received_at: datetime
 
 
 class _Erasure(msgspec.Struct):
@@ -43,6 +44,8 @@ class Sent:
     """Where messages stand that were dead-lettered: what is in them was not processed."""
     waiting: frozenset[Where] = frozenset()
     """Those of them that were not redriven, or were set aside again: no copy of them was processed."""
+    accepted_for: timedelta = timedelta.max
+    """Older than that when it was received, an event may belong to a day that was closed by then."""
 
     messages: int = 0
     rows: int = 0
@@ -55,6 +58,7 @@ class Sent:
     """Places of messages that cannot be read and yet are no dead letters."""
     _kept: defaultdict[bytes, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
     _expired: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    _too_old: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _erased: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _erasures: defaultdict[bytes, list[Where]] = field(default_factory=lambda: defaultdict(list))
 
@@ -71,7 +75,7 @@ class Sent:
                 self._erase(id_bytes(_decode_erasure(value).user_id), where)
                 return
             rows = _decode_rows(value)
-            ids = [(id_bytes(row.user_id), id_bytes(row.event_id), row.occurred_at) for row in rows]
+            ids = [(id_bytes(row.user_id), id_bytes(row.event_id), row) for row in rows]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             if not dead:
                 self.undecodable.append((partition, offset))
@@ -80,19 +84,21 @@ class Sent:
             self.dead_rows += len(ids)
             return
         self.rows += len(ids)
-        for user, event, occurred_at in ids:
+        for user, event, row in ids:
             if source is not None and self._covers(user, source):
                 if event not in self._erased[user]:
                     self._erased[user].add(event)
                     self.erased_unique += 1
-            elif occurred_at < self.expired_before:
+            elif row.occurred_at < self.expired_before:
                 self._expired[user].add(event)
+                if row.received_at - row.occurred_at > self.accepted_for:
+                    self._too_old[user].add(event)
             else:
                 self._kept[user] += event
 
     def users(self) -> Iterator[bytes]:
-        """Every user of whom something has to be stored."""
-        return iter(self._kept)
+        """Every user of whom something was sent and not erased."""
+        return iter(self._kept.keys() | self._expired.keys())
 
     def kept(self, user: bytes) -> frozenset[bytes]:
         """The events of a user that have to be stored, each once."""
@@ -101,6 +107,10 @@ class Sent:
     def expired(self, user: bytes) -> frozenset[bytes]:
         """The events of a user that may have left retention."""
         return frozenset(self._expired.get(user, ())) - self.kept(user)
+
+    def too_old(self, user: bytes) -> frozenset[bytes]:
+        """The events of a user that were accepted although their day may have been closed before."""
+        return frozenset(self._too_old.get(user, ())) & self.expired(user)
 
     def erased(self, user: bytes) -> frozenset[bytes]:
         """The events that a user had erased and has not sent again since: none may be shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from io import BufferedIOBase
 from itertools import groupby
 from operator import itemgetter
@@ -119,6 +119,11 @@ def unswept(client: Client, longer_than: timedelta) -> dict[str, int]:
     """Hidden rows that still stand, by user, of erasures carried out so long ago."""
     rows = client.query(_UNSWEPT, parameters={"seconds": round(longer_than.total_seconds())}).result_rows
     return {str(user): int(count) for user, count in rows}
+
+
+def last_closed_day(client: Client) -> date:
+    """The day up to which days are closed; 1970-01-01 if none is."""
+    return cast("date", client.query("SELECT max(closed_day) FROM totals_data").result_rows[0][0])
 
 
 def session_count(client: Client) -> int:

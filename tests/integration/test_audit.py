@@ -324,6 +324,56 @@ async def test_a_user_who_was_erased_after_it_began_is_not_missing(pipeline: Pip
     assert (report.erased, report.expired) == (1, 0)
 
 
+async def test_an_erasure_in_an_earlier_topic_explains_no_missing_event(pipeline: Pipeline) -> None:
+    source = await pipeline.send(event())
+    pipeline.clickhouse.insert(
+        "erasures_data",
+        [[str(uuid4()), source.partition, source.offset + 1000, USER, 0, NOW]],
+        column_names=["topic_id", "kafka_partition", "kafka_offset", "user_id", "epoch", "erased_at"],
+    )
+    assert wrong(await pipeline.audit()) == {"missing": 1}
+
+
+async def test_rows_of_an_erased_user_that_still_stand_long_after_are_found(pipeline: Pipeline) -> None:
+    gone = event()
+    source = await pipeline.send(gone)
+    erased = await pipeline.send_erasure(USER)
+    pipeline.store(source, gone)
+    columns = ["kafka_partition", "kafka_offset", "user_id", "epoch", "erased_at"]
+    pipeline.clickhouse.insert(
+        "erasures_data", [[erased.partition, erased.offset, USER, 0, NOW - timedelta(minutes=50)]], column_names=columns
+    )
+    assert (await pipeline.audit()).good
+    pipeline.clickhouse.insert(
+        "erasures_data",
+        [[erased.partition, erased.offset + 1, USER, 0, NOW - timedelta(hours=2)]],
+        column_names=columns,
+    )
+    assert wrong(await pipeline.audit()) == {"erased but not deleted": 1}
+
+
+async def test_a_day_that_is_closed_within_retention_is_found(pipeline: Pipeline) -> None:
+    last = (NOW - timedelta(days=pipeline.settings.retention_days + 3)).date()
+    pipeline.clickhouse.insert("totals_data", [["day", last]], column_names=["source", "closed_day"])
+    assert (await pipeline.audit()).good
+    early = last + timedelta(days=1)
+    pipeline.clickhouse.insert("totals_data", [["day", early]], column_names=["source", "closed_day"])
+    report = await pipeline.audit()
+    assert wrong(report) == {"days closed too early": 1}
+    assert str(early) in report.closed_early.examples[0]
+
+
+async def test_an_event_that_was_accepted_for_a_day_that_is_not_kept_and_is_not_shown_is_found(
+    pipeline: Pipeline,
+) -> None:
+    old = replace_time(event(), NOW - timedelta(days=pipeline.settings.retention_days + 3))
+    source = await pipeline.send(old)
+    assert wrong(await pipeline.audit()) == {"accepted too old to be kept": 1}
+    pipeline.store(source, old)
+    pipeline.store_session([old], study_ms=0)
+    assert (await pipeline.audit()).good
+
+
 async def test_it_does_not_speak_before_the_processors_are_done(pipeline: Pipeline) -> None:
     await pipeline.send(event())
     await pipeline.commit(behind=1)
