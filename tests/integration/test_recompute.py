@@ -265,7 +265,8 @@ sent_events = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(900)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whenever_old_rows_are_written_and_computed_anew_the_tables_hold_the_fold_of_the_set(
     processor_settings: ProcessorSettings, client: Client, sink: Sink, data: st.DataObject
