@@ -111,7 +111,7 @@ export function createDelivery(
       });
     } else if (outcome.kind === 'split' && batch.size === 1) {
       queue.remove(batch.keys());
-      report({ rejected: [{ index: 0, code: 'too_large', message: 'the gateway does not take it' }] });
+      report({ rejected: [{ index: 0, code: 'too_large', message: 'too large' }] });
     } else if (outcome.kind !== 'split') {
       failed(outcome);
     }

@@ -37,8 +37,9 @@ export function note(
   }
 
   if (session && !session.ended && isOver(session, now)) {
-    // It ended when its last event was.
-    add(session, endId(session.id), session.lastAt, ['conversation', 'session_end']);
+    // At the last event of the learner's own doing: it counts as study, and what a page reports by itself is none.
+    const at = history.sessions[session.id]?.at(-1)?.[1] || session.lastAt;
+    add(session, endId(session.id), at, ['conversation', 'session_end']);
     session = { ...session, ended: true };
   }
   if (event) {

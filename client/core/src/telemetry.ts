@@ -143,7 +143,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   }
 
   function tell({ state, accepted = 0, rejected = [], optedOut }: Report): void {
-    if (rejected[0]) console.warn('telemetry: the gateway refused', rejected);
+    if (rejected[0]) console.warn('telemetry: refused', rejected);
     set((now) => ({
       pending: tab.queue.events.size,
       accepted: now.accepted + accepted,

@@ -45,6 +45,24 @@ describe('a session', () => {
     expect(begin?.sessionId).not.toBe(events[0]?.sessionId);
   });
 
+  test('ends where the learner did something last, whatever the page reported after that', () => {
+    let shared = nothingShared();
+    const events: AnyEvent[] = [];
+    const happened: [number, ...NonNullable<Parameters<typeof note>[3]>][] = [
+      [NOON, 'navigation', 'page_view'],
+      [NOON + 15_300, 'performance', 'page_load', { value: 1 }],
+      [NOON + 200_000, 'error', 'api_error'],
+      [NOON + 200_000 + IDLE_MS, 'navigation', 'page_view'],
+    ];
+    for (const [at, ...event] of happened) {
+      const noted = note(shared, 'tab', at, event);
+      shared = { ...shared, ...noted };
+      events.push(...noted.events.map((json) => JSON.parse(json) as AnyEvent));
+    }
+    const end = events.find(({ action }) => action === 'session_end');
+    expect(end?.timestamp).toBe('2026-05-04T12:00:00.000Z');
+  });
+
   test('is never longer than a day', () => {
     const steps = Array.from({ length: 26 * 6 }, (_, n) => NOON + n * 600_000);
     const starts = walk(steps).filter(({ action }) => action === 'session_start');
