@@ -15,7 +15,8 @@ from processors.steps import Step, passed
 log = logging.getLogger(__name__)
 
 _EPOCHS_PER_DELETE = 1000
-_NOBODY = "00000000-0000-0000-0000-000000000000"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""In place of the user id of an erasure that is forgotten."""
 
 
 def sweep(sink: Sink, now: datetime, mark_days: int) -> int | None:
@@ -33,7 +34,7 @@ def sweep(sink: Sink, now: datetime, mark_days: int) -> int | None:
                 sink.command("delete_erased", table=table, epochs=",".join(ended[start : start + _EPOCHS_PER_DELETE]))
                 passed(Step.ERASED_DELETED)
     sink.command("erasures_swept")
-    sink.command("erasures_forgotten", now=f"{now:%Y-%m-%d %H:%M:%S}", days=mark_days, nobody=_NOBODY)
+    sink.command("erasures_forgotten", now=f"{now:%Y-%m-%d %H:%M:%S}", days=mark_days, nobody=NOBODY)
     ((oldest,),) = sink.texts("oldest_unswept")
     return int(oldest) or None
 
