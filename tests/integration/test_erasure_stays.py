@@ -20,8 +20,8 @@ from tests.sweeping import swept
 __all__ = ["client", "processor", "processor_settings"]
 
 TOPIC, ANEW = uuid(1), uuid(2)
-AT_ONCE = 0
-"""Days after which an erasure may be forgotten."""
+AT_ONCE = -1
+"""Days after which an erasure may be forgotten: what was carried out in this very second, too."""
 
 
 def of(topic_id: str, each: Message) -> Message:

@@ -123,9 +123,7 @@ class _SinkOfThatTime(Sink):
         return text if self._version >= STUDY_TIME else text.replace("toUnixTimestamp64Milli(last_study_at)", "0")
 
     def command(self, name: str, **values: str | int) -> None:
-        if self._version < ERASURES_NAME_A_TOPIC and name == "erase_totals":
-            self._command(self._text(name, values))
-        elif self._version < ERASURES_NAME_A_TOPIC and name == "erase_mark":
+        if self._version < ERASURES_NAME_A_TOPIC and name == "erase_mark":
             row = "{partition}, {offset}, '{user}', {epoch}, now64(3)".format(**values)
             columns = "kafka_partition, kafka_offset, user_id, epoch, erased_at"
             if self._version >= ERASURES_NAME_A_DAY:
