@@ -44,6 +44,8 @@ export function createTabs(
   const prefix = `${name}:`;
   const queues = new Set<Queue>();
   let adopted = false;
+  /** Settles when the page's present life is over. */
+  let gone: Promise<void>;
 
   function queueOf(id: string): Queue {
     const queue = openQueue(storage, `${prefix}${id}:`, maxQueued);
@@ -56,9 +58,10 @@ export function createTabs(
       const id = uuid().slice(0, 8);
       const queue = queueOf(id);
       let free = () => {};
-      const gone = new Promise<void>((resolve) => {
+      const over = new Promise<void>((resolve) => {
         free = resolve;
       });
+      gone = over;
       const tab: Tab = {
         id,
         queue,
@@ -68,7 +71,7 @@ export function createTabs(
             queue.refresh();
             tab.isOwned = true;
             resolve();
-            return gone;
+            return over;
           };
           // A document that is not fully active is refused a lock; then it is as in a browser without.
           locks.request(prefix + id, own).catch(own);
@@ -88,15 +91,20 @@ export function createTabs(
       // Without locks nobody knows who lives. The gateway drops what comes twice, and once per page is enough.
       if (adopted && !realLocks) return;
       adopted = true;
-      for (const id of new Set(
-        keysOf(storage, prefix).map((key) => key.slice(prefix.length).split(':')[0] ?? ''),
-      )) {
+      for (const id of new Set(keysOf(storage, prefix).map((key) => key.slice(prefix.length).slice(0, 8)))) {
         if (id === own.id) continue;
-        await locks.request(prefix + id, { ifAvailable: true }, async (lock) => {
-          if (!lock) return;
-          const queue = queueOf(id);
-          await drain(queue);
-          queues.delete(queue);
+        await new Promise((done) => {
+          const take = async (lock: Lock | null) => {
+            const queue = lock && queueOf(id);
+            if (queue) {
+              await drain(queue);
+              queues.delete(queue);
+            }
+            done(0);
+            // Kept once the queue is empty: other tabs may see for a while what is no longer there.
+            return queue?.events.size || gone;
+          };
+          locks.request(prefix + id, { ifAvailable: true }, take).catch(done);
         });
       }
     },

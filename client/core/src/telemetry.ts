@@ -65,7 +65,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
         keep(note(get(), tab.id, now, [category, action, detail]));
         if (get().pending >= batchSize) void flush();
       } catch (error) {
-        console.warn('telemetry: not noted', error);
+        console.warn('telemetry:', error);
       }
     },
 
@@ -90,7 +90,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
         const response = await tabs.turn('exclusive', () => transport.call('DELETE', 'me'));
         // 401: there is no cookie, so the server knows nobody to forget.
         if (!response?.ok && response?.status !== 401) {
-          throw new Error(`not deleted (${response?.status ?? 'no answer'}); try again later`);
+          throw new Error(`not deleted (${response?.status ?? 'no answer'})`);
         }
         drop();
         delivery.strangers();
@@ -143,7 +143,7 @@ function build(options: TelemetryOptions, browser: Browser, forget?: () => void)
   }
 
   function tell({ state, accepted = 0, rejected = [], optedOut }: Report): void {
-    if (rejected[0]) console.warn('telemetry: refused', rejected);
+    if (rejected[0]) console.warn('telemetry:', rejected);
     set((now) => ({
       pending: tab.queue.events.size,
       accepted: now.accepted + accepted,

@@ -162,6 +162,20 @@ describe('tabs', () => {
     expect(world.labels).toEqual(['left behind', 'own']);
   });
 
+  test('send what a dead one left once, although they see late what another has removed', async () => {
+    world.browser.removalLagMs = 1000;
+    const [dead, ...living] = [world.browser.open(), world.browser.open(), world.browser.open()];
+    await world.pass(100);
+    for (let n = 0; n < 30; n++) dead?.telemetry.track('tools', 'tool_created', { label: `${n}` });
+    dead?.crash();
+    for (const { telemetry } of living) {
+      void telemetry.flush();
+      await world.pass(200);
+    }
+    expect(world.labels).toHaveLength(30);
+    expect([...world.gateway.arrivals.values()].filter((times) => times > 1)).toEqual([]);
+  });
+
   test('without Web Locks take over once, at their start', async () => {
     const dead = world.browser.open({}, { locks: undefined as never });
     dead.telemetry.track('tools', 'tool_created', { label: 'left behind' });

@@ -15,6 +15,9 @@ export class SimulatedBrowser {
   readonly cookies = new Map<string, string>();
   /** The most characters its storage takes. */
   quota = 5_000_000;
+  /** How long other tabs, which are other processes, go on seeing what one has removed. */
+  removalLagMs = 0;
+  private readonly removed = new Map<Tab, Map<string, string>>();
   user: string | undefined;
 
   constructor(readonly gateway: Gateway) {}
@@ -39,12 +42,15 @@ export class SimulatedBrowser {
 
   storageOf(tab: Tab): Storage {
     const { items } = this;
+    const unseen = new Map<string, string>();
+    this.removed.set(tab, unseen);
+    const keys = () => [...new Set([...unseen.keys(), ...items.keys()])];
     return {
       get length() {
-        return items.size;
+        return keys().length;
       },
-      key: (at) => [...items.keys()][at] ?? null,
-      getItem: (key) => items.get(key) ?? null,
+      key: (at) => keys()[at] ?? null,
+      getItem: (key) => items.get(key) ?? unseen.get(key) ?? null,
       setItem: (key, value) => {
         if (!tab.alive) return;
         const more = value.length - (items.get(key)?.length ?? -key.length);
@@ -53,7 +59,16 @@ export class SimulatedBrowser {
         this.tellOthers(tab, key);
       },
       removeItem: (key) => {
-        if (tab.alive && items.delete(key)) this.tellOthers(tab, key);
+        unseen.delete(key);
+        const value = items.get(key);
+        if (!tab.alive || value === undefined) return;
+        items.delete(key);
+        this.tellOthers(tab, key);
+        for (const other of this.removalLagMs ? this.tabs : []) {
+          if (other === tab) continue;
+          this.removed.get(other)?.set(key, value);
+          setTimeout(() => this.removed.get(other)?.delete(key), this.removalLagMs);
+        }
       },
       clear: () => items.clear(),
     };
