@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ class GatewayClient:
         self._urls = [url.rstrip("/") + EVENTS_PATH for url in urls]
         self._next_url = 0
         self._patience = patience
+        self._give_up_at = math.inf
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -67,13 +69,13 @@ class GatewayClient:
         self.deliveries = Deliveries()
 
     def hurry(self, patience: float) -> None:
-        """Batches under way are given up after so many seconds from their first attempt."""
-        self._patience = min(self._patience, patience)
+        """Batches under way are given up after so many seconds from now."""
+        self._give_up_at = min(self._give_up_at, asyncio.get_running_loop().time() + patience)
 
     async def deliver(self, batch: ClientBatch) -> list[str]:
         """The answer to each event: `accepted`, a reject code, `http_<status>`, or `unanswered`.
 
-        Tries again after 429, 5xx and broken connections until its patience (seconds) is over.
+        Tries again after 429, 5xx and broken connections until its patience (seconds) is over, or it is told to hurry.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -85,7 +87,7 @@ class GatewayClient:
                 return answers
             backoff = self._jitter.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
             pause = wait + backoff
-            if clock() - began + pause > self._patience:
+            if clock() + pause > min(began + self._patience, self._give_up_at):
                 return [UNANSWERED] * len(batch.events)
             attempt = min(attempt + 1, 16)
             self.deliveries.retries += 1

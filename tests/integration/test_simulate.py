@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
+from infra.local.ports import free_ports
+from infra.simulate import client as client_module
+from infra.simulate.client import EVENTS_PATH, GatewayClient
+from infra.simulate.plan import ClientBatch, SentEvent
 from tests.commands import Convergio
 from tests.gateway import Gateway, create_topic, running_gateway, settings
 from tests.oracle import read_ledger
@@ -67,6 +74,41 @@ async def test_a_client_that_is_told_to_wait_comes_back_until_all_is_accepted(
     answers = Counter(line["answer"] for line in read_ledger(ledger))
     assert answers["unanswered"] == 0
     assert answers["accepted"] >= 800
+
+
+async def test_a_client_that_is_told_to_hurry_gives_up_so_many_seconds_later_however_long_it_has_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "_LONGEST_PAUSE", 0.05)
+    clock, up = asyncio.get_running_loop().time, False
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"accepted": 1, "rejected": []}, status=202) if up else web.Response(status=502)
+
+    app = web.Application()
+    app.router.add_post(EVENTS_PATH, answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    (port,) = free_ports(1)
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    event = SentEvent(eventId="1", category="navigation", action="page_view", timestamp="2026-05-04T12:00:00Z")
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = GatewayClient(session, [f"http://127.0.0.1:{port}"])
+            began, delivery = clock(), asyncio.create_task(client.deliver(ClientBatch("user", [event])))
+
+            async def tried_for(seconds: float, retries: int) -> None:
+                while clock() - began < seconds or client.deliveries.retries < retries:
+                    assert not delivery.done(), "given up"
+                    await asyncio.sleep(0.005)
+
+            await tried_for(5.0, 1)
+            client.hurry(4.9)
+            await tried_for(0.0, client.deliveries.retries + 2)
+            up = True
+            assert await delivery == ["accepted"]
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_gateway_that_wants_a_key_gets_one(kafka_bootstrap: str, ledger: Path) -> None:
