@@ -266,7 +266,7 @@ sent_events = st.builds(
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whenever_old_rows_are_written_and_computed_anew_the_tables_hold_the_fold_of_the_set(
     processor_settings: ProcessorSettings, client: Client, sink: Sink, data: st.DataObject
