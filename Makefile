@@ -15,9 +15,9 @@ JOBS ?= 3
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-services test-faults test-e2e faults lint types format schema client client-test bench
+.PHONY: help setup demo up test test-unit test-integration test-faults test-e2e faults lint types format schema client client-test bench
 
-test test-services test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
+test test-unit test-integration test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,12 +42,16 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
 test: $(READY) lint types ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
-	@echo "test: faults, services, client and e2e, three at a time (JOBS=1: one after the other); each shows its output at its end"
-	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) test-faults test-services client-test test-e2e && \
+	@echo "test: the groups run $(JOBS) at a time (JOBS=1: one after the other); each shows its output at its end"
+	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) \
+		test-faults test-integration client-test test-unit test-e2e && \
 		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
 
-test-services: $(READY) ## Of make test: unit, contract and integration tests
-	@$(BIN)/pytest -m "not (e2e or fault or long)"
+test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on
+	@$(BIN)/pytest -m "(unit or contract) and not long"
+
+test-integration: $(READY) ## Of make test: one service against real Kafka and ClickHouse
+	@$(BIN)/pytest -m "integration and not long"
 
 test-faults: $(READY) ## Of make test: what can go wrong, in short
 	@$(BIN)/pytest -m "fault and not long"
