@@ -1,4 +1,4 @@
-"""Kafka's id of a topic, which a topic that was deleted and made anew does not keep. It connects to nothing.
+"""Kafka's id of a topic, which a topic that was deleted and made anew does not keep.
 
 aiokafka knows the Metadata request up to version 5; topic ids came with version 10 (Apache Kafka 2.8, KIP-516). The
 fields are those of the protocol's message definitions (MetadataRequest.json, MetadataResponse.json), version 12.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import IncompatibleBrokerVersion, NodeNotReadyError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -20,6 +22,8 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+from schemas.topics import UNKNOWN_TOPIC
 
 _UUID_BYTES = 16
 
@@ -97,6 +101,18 @@ class _MetadataRequest(RequestStruct):  # type: ignore[misc]  # aiokafka's proto
         ("include_topic_authorized_operations", Boolean),
         ("tags", TaggedFields),
     )
+
+
+async def topic_id_of(client: AIOKafkaClient, topic: str) -> str:
+    """The id of a topic; `UNKNOWN_TOPIC` if the broker knows no ids or not the topic. Raises `KafkaError`."""
+    node = client.get_random_node()
+    if node is None or not await client.ready(node):
+        raise NodeNotReadyError
+    try:
+        response = await client.send(node, TopicIdRequest([topic]))
+    except (IncompatibleBrokerVersion, NotImplementedError):  # raised by aiokafka for a version the broker lacks
+        return UNKNOWN_TOPIC
+    return topic_ids(response).get(topic, UNKNOWN_TOPIC)
 
 
 class TopicIdRequest(Request[_MetadataRequest]):  # type: ignore[misc]  # aiokafka's protocol is untyped

@@ -21,9 +21,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
-    IncompatibleBrokerVersion,
     KafkaError,
-    NodeNotReadyError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
@@ -35,7 +33,7 @@ from faust.types.tuples import ConsumerMessage
 from processors.buffer import MessageBuffer
 from processors.envelopes import Message
 from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
-from processors.topic_ids import TopicIdRequest, topic_ids
+from processors.topic_ids import topic_id_of
 from schemas.topics import UNKNOWN_TOPIC
 
 log = logging.getLogger(__name__)
@@ -151,15 +149,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def topic_id_of(self, topic: str) -> str:
         """Kafka's id of the topic; `UNKNOWN_TOPIC` if the broker knows no ids or not the topic. Raises `KafkaError`."""
-        client = self._ensure_consumer()._client
-        node = client.get_random_node()
-        if node is None or not await client.ready(node):
-            raise NodeNotReadyError
-        try:
-            response = await client.send(node, TopicIdRequest([topic]))
-        except (IncompatibleBrokerVersion, NotImplementedError):
-            return UNKNOWN_TOPIC
-        return topic_ids(response).get(topic, UNKNOWN_TOPIC)
+        return await topic_id_of(self._ensure_consumer()._client, topic)
 
     async def bounds_of(self, place: TP) -> tuple[int, int]:
         """The log's first offset and its end. Raises `KafkaError`."""

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NodeNotReadyError
+from aiokafka.errors import KafkaError
 
 from infra.errors import Unreachable, WrongUse
-from processors.topic_ids import TopicIdRequest, topic_ids
+from processors import topic_ids
 from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
-from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE, UNKNOWN_TOPIC
+from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
 _NO_LIMIT = 2**31 - 1
 
@@ -96,15 +96,7 @@ async def partitions_of(settings: SharedSettings, topic: str) -> list[TopicParti
 async def topic_id_of(settings: SharedSettings, topic: str) -> str:
     """Kafka's id of a topic; `UNKNOWN_TOPIC` of a broker without such ids. Raises `Unreachable`, `WrongUse`."""
     async with admin(settings) as client:
-        brokers = client._client
-        node = brokers.get_random_node()
-        if node is None or not await brokers.ready(node):
-            raise NodeNotReadyError
-        try:
-            response = await brokers.send(node, TopicIdRequest([topic]))
-        except (IncompatibleBrokerVersion, NotImplementedError):
-            return UNKNOWN_TOPIC
-    return topic_ids(response).get(topic, UNKNOWN_TOPIC)
+        return await topic_ids.topic_id_of(client._client, topic)
 
 
 def _options(settings: SharedSettings) -> ClientOptions:
