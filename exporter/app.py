@@ -87,6 +87,6 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
-    """The refreshing ends by cancellation only; anything else is a fault, and `/healthz` says so."""
+    """Only cancellation should end the refresh task; after anything else `/healthz` is 503."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("the metrics are no longer refreshed", exc_info=error)

@@ -29,7 +29,7 @@ def close_next_day(
 
     1. the sums are inserted, and from then on the views show them instead of the sessions and events; 2. the
     partition of events is dropped; 3. the sessions are deleted. What late writers added to closed days is dropped as
-    well. A day whose partition ClickHouse protects from being dropped is closed all the same, and `kept` is told its
+    well. A day whose partition ClickHouse protects from being dropped is closed as well, and `kept` is told its
     name and ClickHouse's reason. Raises `SinkUnavailable`.
     """
     limit = last_closable_day(now, retention_days).isoformat()

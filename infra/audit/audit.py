@@ -171,7 +171,7 @@ def _note_too_old(user: bytes, events: frozenset[bytes], report: Report) -> None
 
 
 def _erased_since(client: Client, held: Mapping[int, Span], topic_id: str) -> set[bytes]:
-    """Users who were erased after the audit began: what they had sent is gone by right.
+    """Users who were erased after the audit began, so that their events may be missing.
 
     Offsets of another topic say nothing: one that was made anew starts at 0 again.
     """

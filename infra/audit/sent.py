@@ -41,11 +41,11 @@ class Sent:
     expired_before: datetime
     """Events from before this moment are out of retention: they may be stored or not."""
     dead: frozenset[Where] = frozenset()
-    """Where messages stand that were dead-lettered: what is in them was not processed."""
+    """Places of dead-lettered messages, whose content was not processed."""
     waiting: frozenset[Where] = frozenset()
-    """Those of them that were not redriven, or were set aside again: no copy of them was processed."""
+    """Places of the dead letters that still wait for a redrive, or were dead-lettered again after one."""
     accepted_for: timedelta = timedelta.max
-    """Older than that when it was received, an event may belong to a day that was closed by then."""
+    """How old an event may be when it is received. The day of an older one may be closed already."""
 
     messages: int = 0
     rows: int = 0
