@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.topics import UNKNOWN_TOPIC
+from schemas.topics import may_be_one_topic
 
 
 class Place(NamedTuple):
@@ -16,9 +16,7 @@ class Place(NamedTuple):
 
     def same_log(self, other: Place) -> bool:
         """Whether the offsets of both can be compared. An unknown topic is taken for the other one."""
-        return self.partition == other.partition and (
-            self.topic_id == other.topic_id or UNKNOWN_TOPIC in (self.topic_id, other.topic_id)
-        )
+        return self.partition == other.partition and may_be_one_topic(self.topic_id, other.topic_id)
 
 
 def covers(erasure: Place, source: Place, read_from: Place) -> bool:

@@ -10,162 +10,28 @@ One Faust message is one `Fetch`: the records of one partition that one poll bro
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from time import monotonic
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from processors.buffer import MessageBuffer
+from processors.consumer_thread import ConsumerThread, Watermark
 from processors.envelopes import Message
 from processors.ownership import Fetch, FetchLost, Ownership, Ownerships
-from processors.topic_ids import topic_id_of
-from schemas.topics import UNKNOWN_TOPIC
+from schemas.topics import may_be_one_topic
 
 log = logging.getLogger(__name__)
 
 AUTO_OFFSET_RESET = "none"
 """For Faust's `consumer_auto_offset_reset`: aiokafka never chooses a position by itself."""
 _RETRY_SECONDS = 0.5
-_CHECK_SECONDS = 2.0
-_FETCH_WAIT_MS = 500
-
-
-class Polled(NamedTuple):
-    """What one poll brought of one partition, and the consumer's next offset right after it."""
-
-    records: Sequence[ConsumerRecord[bytes, bytes]]
-    position: int
-
-
-class Start(NamedTuple):
-    """Where an ownership starts, and the topic's id."""
-
-    offset: int
-    topic_id: str
-
-
-class Watermark(NamedTuple):
-    """What is committed: an offset, and as its metadata the id of the topic that it is an offset of."""
-
-    offset: int
-    topic_id: str
-
-
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Runs in a thread and event loop of its own; `call_thread` brings work there."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._fetching = asyncio.Lock()
-        self._seeks = 0
-
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # One fetch at a time goes to a broker: a check must wait for the one that waits for records.
-        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
-        return consumer
-
-    async def _fetch_records(  # type: ignore[override]  # only our own getmany reads it
-        self,
-        consumer: AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
-        max_records: int | None = None,
-    ) -> dict[TP, Polled]:
-        async with self._fetching:
-            records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-            polled: dict[TP, Polled] = {}
-            for place in active_partitions:
-                position = _position(consumer, place)
-                if position is not None:
-                    polled[place] = Polled(records.get(place, ()), position)
-            return polled
-
-    async def fetch_from(self, place: TP, offset: int) -> Polled | None:
-        """Seeks and fetches with nothing in between; `None` if a seek or a rebalance came in between all the same.
-
-        Raises `KafkaError`.
-        """
-        consumer, partition = self._ensure_consumer(), _partition(place)
-        async with self._fetching:
-            await self.seek_to({place: offset})
-            before = self._seeks, consumer._subscription.subscription.assignment
-            records = await consumer._fetcher.fetched_records([partition], _CHECK_SECONDS, consumer._max_poll_records)
-            position = _position(consumer, place)
-            if position is None or before != (self._seeks, consumer._subscription.subscription.assignment):
-                return None
-            return Polled(records.get(partition, ()), position)
-
-    async def start_of(self, place: TP) -> Start:
-        """The committed offset of the group, else the log's start. Raises `KafkaError`.
-
-        An offset that was committed for another topic of the same name says nothing about this one.
-        """
-        consumer, partition = self._ensure_consumer(), _partition(place)
-        topic_id = await self.topic_id_of(place.topic)
-        committed = (await consumer._coordinator.fetch_committed_offsets([partition])).get(partition)
-        if committed is not None:
-            if not _differ(topic_id, committed.metadata):
-                return Start(committed.offset, topic_id)
-            log.error(
-                "the topic was made anew since the last commit; it is read from its start",
-                extra={"topic": place.topic, "partition": place.partition},
-            )
-        return Start((await consumer.beginning_offsets([partition]))[partition], topic_id)
-
-    async def commit_watermarks(self, watermarks: Mapping[TP, Watermark]) -> bool:
-        """Commits for the partitions that are still assigned; returns whether the broker has confirmed it."""
-        assigned = self.assignment()
-        offsets = {
-            _partition(place): OffsetAndMetadata(*watermark)
-            for place, watermark in watermarks.items()
-            if place in assigned
-        }
-        if not offsets:
-            return False
-        # Faust warns of partitions that it has not seen committed for long.
-        self.tp_last_committed_at.update(dict.fromkeys(watermarks, monotonic()))
-        try:
-            await self._ensure_consumer().commit(offsets)
-        except (CommitFailedError, IllegalStateError) as error:
-            log.warning("commit refused", extra={"reason": str(error)})
-            return False
-        return True
-
-    async def topic_id_of(self, topic: str) -> str:
-        """Kafka's id of the topic; `UNKNOWN_TOPIC` if the broker knows no ids or not the topic. Raises `KafkaError`."""
-        return await topic_id_of(self._ensure_consumer()._client, topic)
-
-    async def bounds_of(self, place: TP) -> tuple[int, int]:
-        """The log's first offset and its end. Raises `KafkaError`."""
-        consumer, partition = self._ensure_consumer(), _partition(place)
-        starts = await consumer.beginning_offsets([partition])
-        ends = await consumer.end_offsets([partition])
-        return starts[partition], ends[partition]
-
-    async def seek_to(self, offsets: Mapping[TP, int]) -> None:
-        """Moves the consumer's positions; partitions that were revoked meanwhile are left out."""
-        self._seeks += 1
-        for place, offset in offsets.items():
-            try:
-                self._ensure_consumer().seek(_partition(place), offset)
-            except IllegalStateError:
-                continue
 
 
 class Consumer(driver.Consumer):
@@ -177,10 +43,10 @@ class Consumer(driver.Consumer):
 
     ownerships: Ownerships
     passed_over: Callable[[Fetch], None]
-    _thread: _ConsumerThread
+    _thread: ConsumerThread
 
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Polls once and hands on what follows without a gap; checks the position wherever it finds anything else."""
@@ -276,7 +142,7 @@ class Consumer(driver.Consumer):
         for topic in {place.topic for place in self.assignment()}:
             topic_id = await self._thread.call_thread(self._thread.topic_id_of, topic)
             for ownership in list(self.ownerships.values()):
-                if _differ(topic_id, ownership.topic_id):
+                if not may_be_one_topic(topic_id, ownership.topic_id):
                     log.error(
                         "the topic was made anew; it is read from its start",
                         extra={"topic": topic, "partition": ownership.partition, "offset": ownership.handed_on},
@@ -372,27 +238,6 @@ class Transport(driver.Transport):
         consumer = Consumer(self, callback=callback, loop=self.loop, **options)
         consumer.ownerships, consumer.passed_over = self._ownerships, self._passed_over
         return consumer
-
-
-def _position(consumer: AIOKafkaConsumer, place: TP) -> int | None:
-    subscription = consumer._subscription.subscription
-    if subscription is None or subscription.assignment is None:
-        return None
-    partition = _partition(place)
-    if partition not in subscription.assignment.tps:
-        return None
-    state = subscription.assignment.state_value(partition)
-    return int(state.position) if state.has_valid_position else None
-
-
-def _partition(place: TP) -> TopicPartition:
-    return TopicPartition(place.topic, place.partition)
-
-
-def _differ(topic_id: str, other: str) -> bool:
-    """Whether two ids of topics are known and are not the same."""
-    known = {topic_id, other} - {UNKNOWN_TOPIC, ""}
-    return len(known) > 1
 
 
 def _messages(records: Iterable[ConsumerRecord[bytes, bytes]], ownership: Ownership) -> list[Message]:

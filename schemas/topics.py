@@ -37,6 +37,11 @@ _ADDED_HEADERS = {
 }
 
 
+def may_be_one_topic(topic_id: str, other: str) -> bool:
+    """Whether two ids are of one topic, as far as both are known; commits from before topics had ids say ''."""
+    return len({topic_id, other} - {UNKNOWN_TOPIC, ""}) < 2
+
+
 class Source(NamedTuple):
     """Where a dead letter came from; `topic_id` is Kafka's id of the topic, which a topic made anew does not keep."""
 

@@ -22,7 +22,7 @@ from infra.kafka.reading import Span, committed, read, spans
 from infra.settings import Settings
 from processors.retention import GRACE_DAYS, last_closable_day
 from schemas.envelope import KIND_HEADER
-from schemas.topics import UNKNOWN_TOPIC, Source, source_of
+from schemas.topics import Source, may_be_one_topic, source_of
 
 _POLL_SECONDS = 0.5
 _SWEEP_GRACE = timedelta(hours=1)
@@ -76,7 +76,7 @@ async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str
         dead=frozenset(
             (letter.source.partition, letter.source.offset)
             for letter in here
-            if letter.source.topic_id in (topic_id, UNKNOWN_TOPIC)
+            if may_be_one_topic(letter.source.topic_id, topic_id)
         ),
         accepted_for=timedelta(days=settings.retention_days + GRACE_DAYS),
         waiting=frozenset(_where(letter.source, topic_id) for letter in here if not letter.redriven),
@@ -95,7 +95,7 @@ async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str
 
 def _where(source: Source, topic_id: str) -> Where:
     """Partition and offset of a source; of an earlier topic of the same name with a partition that is below all."""
-    if source.topic_id in (topic_id, UNKNOWN_TOPIC) or topic_id == UNKNOWN_TOPIC:
+    if may_be_one_topic(source.topic_id, topic_id):
         return source.partition, source.offset
     return -1 - source.partition, source.offset
 
@@ -178,7 +178,7 @@ def _erased_since(client: Client, held: Mapping[int, Span], topic_id: str) -> se
     return {
         id_bytes(user)
         for user, topic, partition, offset in stored.erasures(client)
-        if topic in (topic_id, UNKNOWN_TOPIC) and partition in held and offset >= held[partition].end
+        if may_be_one_topic(topic, topic_id) and partition in held and offset >= held[partition].end
     }
 
 

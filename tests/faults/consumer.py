@@ -20,9 +20,9 @@ from faust.types import TP
 
 from processors import transport
 from processors.buffer import MessageBuffer
+from processors.consumer_thread import Polled, Start, Watermark
 from processors.envelopes import Message
 from processors.ownership import Fetch, Ownerships
-from processors.transport import Polled, Start, Watermark
 from schemas.topics import UNKNOWN_TOPIC
 from tests.faults.group import Group
 from tests.faults.jobs import Kind
