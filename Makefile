@@ -15,12 +15,12 @@ JOBS ?= 3
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-integration test-faults test-e2e faults lint types format schema client client-test bench
+.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema client client-test bench
 
-test test-unit test-integration test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
+test test-unit test-integration test-migrations test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with locked versions (again only when they change)
 	@echo "setup: .venv holds the locked versions; $(BIN)/convergio is the command line"
@@ -44,7 +44,7 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 test: $(READY) lint types ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
 	@echo "test: the groups run $(JOBS) at a time (JOBS=1: one after the other); each shows its output at its end"
 	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) \
-		test-faults test-integration client-test test-unit test-e2e && \
+		test-integration test-faults client-test test-migrations test-e2e test-unit && \
 		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
 
 test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on
@@ -52,6 +52,9 @@ test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on
 
 test-integration: $(READY) ## Of make test: one service against real Kafka and ClickHouse
 	@$(BIN)/pytest -m "integration and not long"
+
+test-migrations: $(READY) ## Of make test: what an upgrade does to tables, topics and stored rows
+	@$(BIN)/pytest -m "migration and not long"
 
 test-faults: $(READY) ## Of make test: what can go wrong, in short
 	@$(BIN)/pytest -m "fault and not long"

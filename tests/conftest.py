@@ -29,6 +29,7 @@ MARKER_BY_FOLDER = {
     "unit": "unit",
     "contract": "contract",
     "integration": "integration",
+    "migrations": "migration",
     "e2e": "e2e",
     "faults": "fault",
 }
