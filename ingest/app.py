@@ -18,7 +18,6 @@ from ingest.access import OperatorToken, Origins, WriteKeys
 from ingest.body import BodyReader, ClientGone, Receive
 from ingest.budget import ByteBudget
 from ingest.connection import COUNT_REFUSAL
-from ingest.envelope import Timing
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
 from ingest.health_routes import health_routes
 from ingest.identity import Cookies
@@ -27,6 +26,7 @@ from ingest.metrics import GatewayMetrics
 from ingest.openapi import document
 from ingest.problems import Headers, Problem, response_to
 from ingest.producer import Options, Producer
+from ingest.retention import RetentionWatch
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
 from schemas.kafka import client_options
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
-
-LONGEST_RETENTION_DAYS: Final = 365_000
 
 
 class _UserPath(NamedTuple):
@@ -78,6 +76,14 @@ def create_app(settings: GatewaySettings) -> App:
         count_replacement=metrics.producer_replaced,
     )
     metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready)
+    retention = RetentionWatch(
+        settings.retention_topic,
+        client_options(settings),
+        skew_tolerance=timedelta(seconds=settings.clock_skew_tolerance_seconds),
+        refresh_seconds=settings.retention_refresh_seconds,
+        retry_after=settings.retry_after_seconds,
+        clock=time.monotonic,
+    )
     peers = Peers(settings.trusted_proxies)
     cookies = Cookies(secure=settings.cookie_secure, max_age_days=settings.cookie_max_age_days, peers=peers)
     origins = Origins(settings.allowed_origins)
@@ -111,15 +117,12 @@ def create_app(settings: GatewaySettings) -> App:
         bodies=bodies,
         respect_gpc=settings.respect_gpc,
         cookies=cookies,
-        timing=Timing(
-            skew_tolerance=timedelta(seconds=settings.clock_skew_tolerance_seconds),
-            retention=timedelta(days=min(settings.retention_days, LONGEST_RETENTION_DAYS)),
-        ),
+        timing=retention.timing,
         producer=producer,
         metrics=metrics,
         now=utc_now,
     )
-    rest = _fastapi(settings, producer, metrics, cookies)
+    rest = _fastapi(settings, producer, retention, metrics, cookies)
     return _Front(events, rest, origins, bodies, peers, address_limit)
 
 
@@ -190,12 +193,16 @@ async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -
     await send({"type": "http.response.body", "body": body})
 
 
-def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetrics, cookies: Cookies) -> FastAPI:
+def _fastapi(
+    settings: GatewaySettings, producer: Producer, retention: RetentionWatch, metrics: GatewayMetrics, cookies: Cookies
+) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         producer.start()
+        retention.start()
         # The server shows this to its connections.
         yield {COUNT_REFUSAL: metrics.refused_connection}
+        await retention.close()
         await producer.close()
 
     app = FastAPI(
@@ -214,7 +221,9 @@ def _fastapi(settings: GatewaySettings, producer: Producer, metrics: GatewayMetr
             now=utc_now,
         )
     )
-    app.include_router(health_routes(producer=producer, metrics=metrics, retry_after=settings.retry_after_seconds))
+    app.include_router(
+        health_routes(producer=producer, retention=retention, metrics=metrics, retry_after=settings.retry_after_seconds)
+    )
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -27,10 +27,11 @@ _ZERO = timedelta(0)
 
 
 class Timing(NamedTuple):
-    """The rules for client clocks."""
+    """The rules for client clocks, and for what is too old: longer ago than `retention`, or before `keep_from`."""
 
     skew_tolerance: timedelta
     retention: timedelta
+    keep_from: datetime
 
 
 class Rows(NamedTuple):
@@ -46,29 +47,29 @@ def build_rows(submission: Submission, user_id: str, received_at: datetime, timi
     An event's age is counted on the client's clock (up to `sentAt`) when that clock is off by more than the
     tolerance, else up to `received_at`; it happened that long before `received_at`. A negative age (the future)
     counts as none. Working with ages keeps every value within what a datetime can hold.
+
+    No row lies before `timing.keep_from`, also if this machine's clock is far behind: its day may be closed.
     """
     sent_at = submission.sent_at
     reference = received_at if abs(received_at - sent_at) <= timing.skew_tolerance else sent_at
-    retention = timing.retention
+    longest = min(timing.retention, received_at - timing.keep_from)
     category_of = CATEGORY_OF
     rows: list[EventRow] = []
     too_old: list[Rejection] = []
     for place, event in zip(submission.places, submission.events, strict=True):
         age = reference - event.timestamp
         if age < _ZERO:
-            occurred_at = received_at
-        elif age > retention:
+            age = _ZERO
+        if age > longest:
             too_old.append(
                 Rejection(
                     index=place,
                     eventId=event.eventId,
                     code="too_old",
-                    message=f"Older than {retention.days} days - at `$.timestamp`",
+                    message=f"{_too_old(age, timing)} - at `$.timestamp`",
                 )
             )
             continue
-        else:
-            occurred_at = received_at - age
         rows.append(
             EventRow(
                 event_id=event.eventId,
@@ -76,7 +77,7 @@ def build_rows(submission: Submission, user_id: str, received_at: datetime, timi
                 session_id=event.sessionId,
                 category=category_of[type(event)],
                 action=event.action,
-                occurred_at=occurred_at,
+                occurred_at=received_at - age,
                 received_at=received_at,
                 label=event.label or "",
                 value=event.value or 0.0,
@@ -84,6 +85,12 @@ def build_rows(submission: Submission, user_id: str, received_at: datetime, timi
             )
         )
     return Rows(rows, too_old)
+
+
+def _too_old(age: timedelta, timing: Timing) -> str:
+    if age > timing.retention:
+        return f"Older than {timing.retention.days} days"
+    return f"Before {timing.keep_from:%Y-%m-%d}, from when on events are kept"
 
 
 def encode_messages(rows: list[EventRow], limit: int = MAX_MESSAGE_BYTES) -> list[bytes]:

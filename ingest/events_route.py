@@ -55,7 +55,10 @@ _encode_verdict = msgspec.json.Encoder().encode
 
 
 class EventsRoute:
-    """The hot route, with everything it needs given to it. `now` is the wall clock, UTC."""
+    """The hot route, with everything it needs given to it. `now` is the wall clock, UTC.
+
+    `timing` gives the rules in force, and raises a 503 problem while they are not known.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class EventsRoute:
         bodies: BodyReader,
         respect_gpc: bool,
         cookies: identity.Cookies,
-        timing: Timing,
+        timing: Callable[[], Timing],
         producer: Producer,
         metrics: GatewayMetrics,
         now: Callable[[], datetime],
@@ -143,7 +146,7 @@ class EventsRoute:
         else:
             charge(self._user_limit, user_id, len(submission.events) + len(rejected))
 
-        rows, too_old = build_rows(submission, user_id, received_at, self._timing)
+        rows, too_old = build_rows(submission, user_id, received_at, self._timing())
         if too_old:
             rejected = sorted(rejected + too_old, key=lambda rejection: rejection.index)
         if not rows:

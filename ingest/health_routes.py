@@ -8,9 +8,12 @@ from prometheus_client.exposition import choose_encoder
 from ingest.metrics import GatewayMetrics
 from ingest.problems import Problem
 from ingest.producer import Producer
+from ingest.retention import RetentionWatch
 
 
-def health_routes(*, producer: Producer, metrics: GatewayMetrics, retry_after: int) -> APIRouter:
+def health_routes(
+    *, producer: Producer, retention: RetentionWatch, metrics: GatewayMetrics, retry_after: int
+) -> APIRouter:
     """The routes that operators and load balancers ask."""
     routes = APIRouter(tags=["operations"])
 
@@ -21,9 +24,10 @@ def health_routes(*, producer: Producer, metrics: GatewayMetrics, retry_after: i
 
     @routes.get("/readyz", summary="Whether to send requests here", responses={503: {"description": "Not now"}})
     async def readyz() -> dict[str, str]:
-        """200 while Kafka is connected and the gateway is not shutting down, else 503."""
+        """200 while Kafka is connected, the retention is known and the gateway is not shutting down, else 503."""
         if not producer.ready:
             raise Problem("kafka-unavailable", "Kafka is not connected or does not answer.", retry_after=retry_after)
+        retention.timing()
         return {"status": "ready"}
 
     @routes.get("/metrics", summary="The gateway's own metrics", response_class=Response)

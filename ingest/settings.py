@@ -85,6 +85,9 @@ class GatewaySettings(SharedSettings):
     )
     kafka_compression: Literal["none", "lz4"] = Field("none", description="Compression of what goes to Kafka.")
 
+    retention_refresh_seconds: float = Field(
+        30.0, gt=0, le=3600, description="How often the retention in force is read from Kafka."
+    )
     clock_skew_tolerance_seconds: float = Field(
         60.0, ge=0, description="A client clock further off than this has its timestamps shifted."
     )

@@ -6,37 +6,57 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
-from processors.clocks import ClocksDisagree, agreed_time, read_clocks
+from aiokafka.errors import KafkaError
+
+from processors.clocks import Clocks, ClocksDisagree, agreed_time, read_clocks
 from processors.metrics import ProcessorMetrics
-from processors.retention import close_next_day
+from processors.offsets import OffsetReader
+from processors.retention import close_next_day, last_closed_day
+from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
 from processors.sweep import sweep
+from schemas.retention import first_kept_day, last_closable_day
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _RETRY_SECONDS = 5.0
+_CATCH_UP_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 _KEPT = "a closed day takes up disk: ClickHouse does not drop a partition of its size"
 _KEPT_REMEDY = "ALTER USER … SETTINGS max_partition_size_to_drop = 0 for the processors' user; see docs/operations.md"
+
+
+class _Stopped(Exception):
+    """`stop` was called, so nothing new is begun."""
 
 
 @dataclass(slots=True)
 class _Job:
     """`due` is in monotonic seconds."""
 
-    work: Callable[[], None]
+    work: Callable[[], Awaitable[None]]
     due: float = 0.0
 
 
 class Housekeeping:
     """Runs until `stop`. Any number of processors may do this at once, and any of them may die in the middle.
 
-    `clock` gives the wall clock (UTC).
+    `clock` gives the wall clock (UTC). A day is closed only if
+
+    - it is out of retention, and was announced to be, by all clocks `GRACE_DAYS` ago (`schemas.retention`,
+      `processors.clocks`). Gateways read the announcement at least once a day, or accept nothing;
+    - every message that was in Kafka when this was found is committed, in every partition. So whatever was accepted for
+      the day is stored and shown before the day is summed up.
     """
 
     def __init__(
@@ -44,6 +64,8 @@ class Housekeeping:
     ) -> None:
         self._settings = settings
         self._sink = sink
+        self._retention = RetentionTopic(settings)
+        self._offsets = OffsetReader(settings)
         self._metrics = metrics
         self._clock = clock
         self._kept: set[str] = set()
@@ -79,19 +101,21 @@ class Housekeeping:
     async def _do(self, job: _Job) -> None:
         job.due = time.monotonic() + self._settings.retention_check_seconds
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, job.work)
-        except SinkUnavailable as error:
+            await job.work()
+        except (SinkUnavailable, KafkaError, OSError, TimeoutError) as error:
             job.due = min(job.due, time.monotonic() + _RETRY_SECONDS)
-            log.warning("housekeeping failed", extra={"reason": str(error)})
+            log.warning("housekeeping failed", extra={"reason": str(error) or type(error).__name__})
+        except _Stopped:
+            log.debug("housekeeping stopped")
 
-    def _sweep(self) -> None:
-        oldest = sweep(self._sink, self._clock(), self._settings.erasure_mark_days)
+    async def _sweep(self) -> None:
+        oldest = await self._in_thread(sweep, self._sink, self._clock(), self._settings.erasure_mark_days)
         self._metrics.oldest_erasure_to_sweep.set(oldest or 0)
         if oldest is not None:
             self._sweeping.due = time.monotonic() + self._settings.erasure_sweep_seconds
 
-    def _close_days(self) -> None:
-        clocks = read_clocks(self._sink, self._clock())
+    async def _close_days(self) -> None:
+        clocks = await self._in_thread(read_clocks, self._sink, self._clock())
         try:
             now = agreed_time(clocks)
         except ClocksDisagree as error:
@@ -99,13 +123,55 @@ class Housekeeping:
             log.error("the clocks disagree, so no day is closed; put them right", extra={"clocks": str(error)})
             return
         self._metrics.clocks_disagree.set(0)
-        if now is None:
-            return
+        if now is not None:
+            await self._close_next_day(await self._closable(now), clocks)
+
+    async def _closable(self, now: datetime) -> date:
+        """The newest day that may be closed now, or the last closed one. Announces which days may be closed later."""
+        closed = await self._in_thread(last_closed_day, self._sink)
+        retention = await self._retention.read()
+        if retention is None:
+            log.error("no retention is in force, so no day is closed; run `convergio migrate`")
+            return closed
+        keep_from = max(first_kept_day(now, retention.days), closed + timedelta(days=1))
+        if keep_from > retention.keep_from:
+            await self._retention.announce(keep_from)
+            log.info("events are kept from", extra={"day": keep_from.isoformat(), "days": retention.days})
+        limit = last_closable_day(now, retention)
+        return limit if limit > closed and await self._caught_up() else closed
+
+    async def _caught_up(self) -> bool:
+        """Whether all that is in Kafka now is committed, which is waited for, for a while."""
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                found = await self._offsets.read_all()
+                progress = found
+                while any(seen.committed < found[partition].end for partition, seen in progress.items()):
+                    await asyncio.sleep(_POLL_SECONDS)
+                    progress = await self._offsets.read_all()
+        except TimeoutError:
+            log.warning("days are closed later: not everything in Kafka is processed yet")
+            return False
+        finally:
+            await self._offsets.close()
+        return True
+
+    async def _close_next_day(self, limit: date, clocks: Clocks) -> None:
         kept: dict[str, str] = {}
-        day = close_next_day(self._sink, now, self._settings.retention_days, kept.__setitem__)
+        day = await self._in_thread(close_next_day, self._sink, limit, kept.__setitem__)
         if day is not None:
             log.info("day closed", extra={"day": day, "clocks": str(clocks)})
         for each in sorted(kept.keys() - self._kept):
             log.error(_KEPT, extra={"day": each, "remedy": _KEPT_REMEDY, "reason": kept[each]})
         self._kept = set(kept)
         self._metrics.kept_days.set(len(kept))
+
+    async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        if self._stopping:
+            raise _Stopped
+        try:
+            return await asyncio.wrap_future(self._thread.submit(work, *arguments, **options))
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise _Stopped from None
+            raise

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, for_code
 
 from processors.settings import ProcessorSettings
 from schemas.kafka import client_options
@@ -45,6 +45,14 @@ class OffsetReader:
         starts = await consumer.beginning_offsets(wanted)
         ends = await consumer.end_offsets(wanted)
         return {place.partition: Progress(max(commits[place].offset, starts[place]), ends[place]) for place in wanted}
+
+    async def read_all(self) -> dict[int, Progress]:
+        """The progress of every partition of the events topic. Raises `KafkaError` if no broker knows."""
+        _, admin = await self._clients()
+        (topic,) = await admin.describe_topics([self._settings.events_topic])
+        if topic["error_code"]:
+            raise for_code(topic["error_code"])(f"{self._settings.events_topic} cannot be described")
+        return await self.read(partition["partition"] for partition in topic["partitions"])
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from schemas.events import MAESTRO_SLUG, MAX_LABEL
 from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
+from schemas.retention import LONGEST_RETENTION_DAYS
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
@@ -89,9 +90,19 @@ class SharedSettings(BaseSettings):
         description="Maestros that are known (archimede, maria-montessori): they are counted by name before all others,"
         " and their series begin at 0.",
     )
-    retention_days: int = Field(90, ge=1, description="How long events are kept; older ones are refused.")
+    retention_days: int = Field(
+        90,
+        ge=1,
+        le=LONGEST_RETENTION_DAYS,
+        description="How long events are kept; older ones are refused. `convergio migrate` puts it in force.",
+    )
     session_gap_seconds: int = Field(300, ge=1, description="Longer gaps in a learner's doing are not study time.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def retention_topic(self) -> str:
+        """The topic that says how long events are kept; see `schemas.retention`."""
+        return f"{self.events_topic}.retention"
 
     @field_validator("allowed_origins")
     @classmethod

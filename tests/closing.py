@@ -1,12 +1,24 @@
-"""Closes every day that can be closed: processors close one at a time."""
+"""Closes every day that can be closed: processors close one at a time. And what lets them: a retention in force."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from aiokafka import AIOKafkaProducer
 
 from processors.retention import close_next_day
 from processors.sink import Sink
+from schemas.retention import GRACE_DAYS, announcement_record, days_record, first_kept_day
+from schemas.settings import SharedSettings
+
+IN_TIME = timedelta(days=GRACE_DAYS, hours=1)
+"""So long after its announcement a day may be closed."""
+
+
+def last_closable(now: datetime, retention_days: int) -> date:
+    """The newest day that may be closed, all announcements having been made in time."""
+    return first_kept_day(now - timedelta(days=GRACE_DAYS), retention_days) - timedelta(days=1)
 
 
 def close_days(
@@ -14,6 +26,26 @@ def close_days(
 ) -> list[str]:
     """Returns the days that were closed, in order."""
     closed: list[str] = []
-    while (day := close_next_day(sink, now, retention_days, kept)) is not None:
+    while (day := close_next_day(sink, last_closable(now, retention_days), kept)) is not None:
         closed.append(day)
     return closed
+
+
+async def put_in_force(settings: SharedSettings, announced: Mapping[datetime, date] | None = None) -> None:
+    """Writes the retention of the settings to its topic, and announcements as if they had been made in the past."""
+    records = [(datetime.fromtimestamp(0, UTC), days_record(settings.retention_days))]
+    records += [(at, announcement_record(keep_from)) for at, keep_from in (announced or {}).items()]
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    await producer.start()
+    try:
+        for at, value in records:
+            milliseconds = round(at.timestamp() * 1000)
+            await producer.send_and_wait(settings.retention_topic, value, partition=0, timestamp_ms=milliseconds)
+    finally:
+        await producer.stop()
+
+
+async def put_in_force_long_ago(settings: SharedSettings) -> None:
+    """The same, with what a processor announced so long ago that it may close days now."""
+    at = datetime.now(UTC) - IN_TIME
+    await put_in_force(settings, {at: first_kept_day(at, settings.retention_days)})

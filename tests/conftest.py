@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.clickhouse.migrate import migrate
 from infra.local.ports import free_ports
+from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from schemas.topics import LARGEST_MESSAGE
 from tests.processors import Pipeline
@@ -128,6 +129,8 @@ async def pipeline(
         partitions=2,
     )
     settings.clickhouse_password = type(settings.clickhouse_password)(clickhouse.password)
+    await make_topic("events.retention", retention_ms="-1")
+    await RetentionTopic(settings).put_in_force(settings.retention_days)
     await asyncio.to_thread(migrate, settings)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, max_request_size=LARGEST_MESSAGE)
     await producer.start()

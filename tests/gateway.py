@@ -21,6 +21,8 @@ from infra.local.ports import free_ports
 from ingest import GatewaySettings, create_app
 from ingest.app import App
 from ingest.connection import ConnectionLimits, GatewayProtocol
+from processors.retention_topic import RetentionTopic
+from schemas.settings import SharedSettings
 
 EVENTS = "/api/telemetry/events"
 WAIT_SECONDS = 30.0
@@ -118,15 +120,23 @@ async def read_topic(bootstrap: str, topic: str) -> list[Message]:
 
 
 async def create_topic(bootstrap: str, partitions: int = 4) -> str:
-    """A new topic for one module's or one test's gateway."""
+    """A new topic for one module's or one test's gateway, and one with the retention in force, of 90 days."""
     topic = f"test-gateway-{uuid.uuid4().hex[:12]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic, partitions, 1)])
+        await create_retention_topic(admin, settings(bootstrap, topic))
     finally:
         await admin.close()
     return topic
+
+
+async def create_retention_topic(admin: AIOKafkaAdminClient, chosen: SharedSettings) -> None:
+    """Creates the topic that says how long events are kept, and puts the retention of the settings in force."""
+    retention = RetentionTopic(chosen)
+    await admin.create_topics([NewTopic(retention.name, 1, 1, topic_configs={"retention.ms": "-1"})])
+    await retention.put_in_force(chosen.retention_days)
 
 
 def settings(bootstrap: str, topic: str, **changes: object) -> GatewaySettings:

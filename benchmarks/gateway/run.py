@@ -109,11 +109,14 @@ def is_ready(url: str) -> bool:
 def create_topic(bootstrap: str, partitions: int) -> None:
     script = (
         "import asyncio\nfrom aiokafka.admin import AIOKafkaAdminClient, NewTopic\n"
+        "from processors.retention_topic import RetentionTopic\nfrom schemas.settings import SharedSettings\n"
         "async def main():\n"
         f"    admin = AIOKafkaAdminClient(bootstrap_servers={bootstrap!r})\n"
         "    await admin.start()\n"
-        f"    await admin.create_topics([NewTopic({TOPIC!r}, {partitions}, 1)])\n"
+        f"    retention = RetentionTopic(SharedSettings(kafka_bootstrap={bootstrap!r}, events_topic={TOPIC!r}))\n"
+        f"    await admin.create_topics([NewTopic({TOPIC!r}, {partitions}, 1), NewTopic(retention.name, 1, 1)])\n"
         "    await admin.close()\n"
+        "    await retention.put_in_force(90)\n"
         "asyncio.run(main())\n"
     )
     for _ in range(60):

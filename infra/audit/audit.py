@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from clickhouse_connect.driver.client import Client
@@ -19,9 +19,10 @@ from infra.errors import Unreachable
 from infra.kafka.client import topic_id_of
 from infra.kafka.dead_letters import dead_letters
 from infra.kafka.reading import Span, committed, read, spans
+from infra.kafka.retention import retention_in_force
 from infra.settings import Settings
-from processors.retention import GRACE_DAYS, last_closable_day
 from schemas.envelope import KIND_HEADER
+from schemas.retention import GRACE_DAYS, NO_DAY, Retention, first_kept_day
 from schemas.topics import Source, may_be_one_topic, source_of
 
 _POLL_SECONDS = 0.5
@@ -41,7 +42,8 @@ async def audit(settings: Settings, wait: float, now: datetime | None = None) ->
     done = await wait_until_processed(settings, held, wait)
     report = Report(partitions={n: Partition(s.first, s.end, done.get(n, 0)) for n, s in sorted(held.items())})
     topic_id = await topic_id_of(settings, settings.events_topic)
-    sent = await _read_sent(settings, held, topic_id, now)
+    retention = await retention_in_force(settings)
+    sent = await _read_sent(settings, held, topic_id, retention)
     report.dead_letters = len(sent.dead)
     with clickhouse_errors(settings):
         await asyncio.to_thread(_compare, settings, held, topic_id, sent, now, report)
@@ -68,17 +70,16 @@ async def wait_until_processed(settings: Settings, held: Mapping[int, Span], wai
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str, now: datetime) -> Sent:
+async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str, retention: Retention) -> Sent:
     letters = await dead_letters(settings)
     here = [letter for letter in letters if letter.source.topic == settings.events_topic]
     sent = Sent(
-        expired_before=now - timedelta(days=settings.retention_days),
+        retention=retention,
         dead=frozenset(
             (letter.source.partition, letter.source.offset)
             for letter in here
             if may_be_one_topic(letter.source.topic_id, topic_id)
         ),
-        accepted_for=timedelta(days=settings.retention_days + GRACE_DAYS),
         waiting=frozenset(_where(letter.source, topic_id) for letter in here if not letter.redriven),
     )
     async for partition, messages in read(settings, settings.events_topic, held):
@@ -116,9 +117,8 @@ def _compare(
                 missing[user] = sent.kept(user)
         forgotten = _erased_since(client, held, topic_id) if missing else set()
         report.copies = stored.physical_copies(client)
-        closed, limit = stored.last_closed_day(client), last_closable_day(now, settings.retention_days)
-        if closed > limit:
-            report.closed_early.add(f"closed through {closed}, right is {limit} at the most")
+        if why := _closed_early(stored.last_closed_day(client), sent.retention, now):
+            report.closed_early.add(why)
         overdue = timedelta(seconds=settings.erasure_sweep_seconds) + _SWEEP_GRACE
         for user_id, hidden in stored.unswept(client, overdue).items():
             report.not_deleted.add(f"{user_id}: {hidden} events")
@@ -137,6 +137,21 @@ def _compare(
     report.unique = sent.unique
     report.duplicates = report.sent - report.unique
     report.expired = report.unique - report.stored - report.erased - report.missing.count
+
+
+def _closed_early(closed: date, retention: Retention, now: datetime) -> str | None:
+    """Why the last closed day should still be open, if it should.
+
+    The first announcement may be of days that were closed before days were announced.
+    """
+    before = now - timedelta(days=GRACE_DAYS)
+    for number, announced in enumerate(retention.announcements):
+        in_time = announced.at <= before or number == 0
+        if in_time and closed < min(announced.keep_from, first_kept_day(before, announced.days)):
+            return None
+    if closed == NO_DAY:
+        return None
+    return f"closed through {closed}; events are kept for {retention.days} days, and announced is {retention.keep_from}"
 
 
 def _compare_user(

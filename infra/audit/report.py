@@ -53,7 +53,7 @@ class Report:
     """Requests to erase a user."""
     erased: int = 0
     expired: int = 0
-    """Older than retention and no longer stored."""
+    """Of days that are not kept any more, and no longer stored."""
     beyond_kafka: int = 0
     """Stored, but Kafka no longer holds the message that brought them."""
     since: int = 0
@@ -73,9 +73,9 @@ class Report:
     sessions_differ: Finding = field(default_factory=Finding)
     """Sessions that a recomputation from `events` contradicts."""
     too_old: Finding = field(default_factory=Finding)
-    """Accepted for a day that may have been closed before, and not shown: a gateway accepts more than is kept."""
+    """Accepted for a day that was announced not to be kept, and not shown."""
     closed_early: Finding = field(default_factory=Finding)
-    """The last closed day, if it is still within retention and its grace."""
+    """The last closed day, if it should still be open."""
     not_deleted: Finding = field(default_factory=Finding)
     """Users whose hidden rows are not deleted long after their erasure."""
 

@@ -13,7 +13,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from schemas.retention import Retention, start_of
+
 ID_BYTES = 16
+_HEARD_WITHIN = timedelta(days=1)
+"""A gateway that has not heard for longer which days are kept accepts nothing."""
 
 Where = tuple[int, int]
 """Partition and offset of a message."""
@@ -38,14 +42,12 @@ _decode_erasure = msgspec.json.Decoder(_Erasure).decode
 class Sent:
     """The fold of the events topic. `take` each message once, in order within its partition."""
 
-    expired_before: datetime
-    """Events from before this moment are out of retention: they may be stored or not."""
+    retention: Retention
+    """Events from before the days that are kept may be stored or not."""
     dead: frozenset[Where] = frozenset()
     """Places of dead-lettered messages, whose content was not processed."""
     waiting: frozenset[Where] = frozenset()
     """Places of the dead letters that still wait for a redrive, or were dead-lettered again after one."""
-    accepted_for: timedelta = timedelta.max
-    """How old an event may be when it is received. The day of an older one may be closed already."""
 
     messages: int = 0
     rows: int = 0
@@ -56,11 +58,15 @@ class Sent:
     """Unique events that were erased; one that was sent again after its erasure counts in both lives."""
     undecodable: list[Where] = field(default_factory=list)
     """Places of messages that cannot be read and yet are no dead letters."""
+    _kept_from: datetime = field(init=False)
     _kept: defaultdict[bytes, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
     _expired: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _too_old: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _erased: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     _erasures: defaultdict[bytes, list[Where]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._kept_from = start_of(self.retention.keep_from)
 
     def take(self, partition: int, offset: int, kind: str, value: bytes, source: Where | None = None) -> None:
         """Folds one message in; `kind` is its header, `events` or `erasure`.
@@ -89,9 +95,9 @@ class Sent:
                 if event not in self._erased[user]:
                     self._erased[user].add(event)
                     self.erased_unique += 1
-            elif row.occurred_at < self.expired_before:
+            elif row.occurred_at < self._kept_from:
                 self._expired[user].add(event)
-                if row.received_at - row.occurred_at > self.accepted_for:
+                if row.occurred_at < start_of(self.retention.announced_by(row.received_at - _HEARD_WITHIN)):
                     self._too_old[user].add(event)
             else:
                 self._kept[user] += event
@@ -105,11 +111,11 @@ class Sent:
         return frozenset(_split(self._kept.get(user, b"")))
 
     def expired(self, user: bytes) -> frozenset[bytes]:
-        """The events of a user that may have left retention."""
+        """The events of a user whose days may be closed."""
         return frozenset(self._expired.get(user, ())) - self.kept(user)
 
     def too_old(self, user: bytes) -> frozenset[bytes]:
-        """The events of a user that were accepted although their day may have been closed before."""
+        """The events of a user that were accepted although it had been announced that their day is not kept."""
         return frozenset(self._too_old.get(user, ())) & self.expired(user)
 
     def erased(self, user: bytes) -> frozenset[bytes]:

@@ -1,7 +1,8 @@
-"""Creates the two topics where they are missing; of those that are there, it changes only a limit that is too low."""
+"""Creates the topics where they are missing; of those that are there, it changes only what would lose something."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -16,6 +17,8 @@ from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 DAY_MS = 86_400_000
 _ALREADY_EXISTS = TopicAlreadyExistsError.errno
 _LIMIT = "max.message.bytes"
+_KEPT = "retention.ms"
+_FOR_EVER = "-1"
 _OF_THE_TOPIC = 1
 """Where a configuration comes from, in Kafka's protocol: it is set on the topic itself."""
 _HEADERS_BYTES = 1 << 20
@@ -34,7 +37,10 @@ class Topic:
 
 
 def wanted_topics(settings: Settings, dead_letter_limit: int = LARGEST_DEAD_LETTER) -> list[NewTopic]:
-    """The topics as they are created; `dead_letter_limit` is the `max.message.bytes` of dead letters."""
+    """The topics of events, dead letters and the retention in force, as they are created.
+
+    `dead_letter_limit` is the `max.message.bytes` of dead letters.
+    """
     replicas = settings.replication_factor
     common = {
         # Whatever producers chose: recompressing in the broker would change what every consumer must understand.
@@ -43,25 +49,24 @@ def wanted_topics(settings: Settings, dead_letter_limit: int = LARGEST_DEAD_LETT
         "min.insync.replicas": str(2 if replicas >= 3 else 1),
         "cleanup.policy": "delete",
     }
-    return [
-        NewTopic(
-            name, partitions, replicas, topic_configs={**common, _LIMIT: str(limit), "retention.ms": str(days * DAY_MS)}
-        )
+    kept = [
+        NewTopic(name, partitions, replicas, topic_configs={**common, _LIMIT: str(limit), _KEPT: str(days * DAY_MS)})
         for name, partitions, days, limit in (
             (settings.events_topic, settings.partitions, settings.kafka_retention_days, LARGEST_MESSAGE),
             (settings.dead_letter_topic, 1, settings.dead_letter_retention_days, dead_letter_limit),
         )
     ]
+    return [*kept, NewTopic(settings.retention_topic, 1, replicas, topic_configs={**common, _KEPT: _FOR_EVER})]
 
 
 async def create_topics(settings: Settings) -> list[Topic]:
-    """Creates what is missing, and makes room in the dead-letter topic for any message of the events topic; it can be
-    repeated at any time.
+    """Creates what is missing, makes room in the dead-letter topic for any message of the events topic, and lets the
+    retention topic keep its records for ever; it can be repeated at any time.
 
     The number of partitions in particular stays: it decides which partition a user's messages go to, and a user
     must not have unread messages in two. Raises `Unreachable`, and `WrongUse` when Kafka refuses.
     """
-    names = [settings.events_topic, settings.dead_letter_topic]
+    names = [settings.events_topic, settings.dead_letter_topic, settings.retention_topic]
     async with admin(settings) as client:
         found = await client.describe_topics(names)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
@@ -73,9 +78,11 @@ async def create_topics(settings: Settings) -> list[Topic]:
         for topic in wanted:
             if topic.name not in partitions:
                 await _create(client, topic)
-        enlarged = settings.dead_letter_topic in partitions and await _enlarge(
-            client, settings.dead_letter_topic, limit
+        enlarged = settings.dead_letter_topic in partitions and await _change(
+            client, settings.dead_letter_topic, _LIMIT, str(limit), lambda present: int(present) >= limit
         )
+        if settings.retention_topic in partitions:
+            await _change(client, settings.retention_topic, _KEPT, _FOR_EVER, lambda present: present == _FOR_EVER)
     return [
         Topic(
             topic.name,
@@ -94,19 +101,19 @@ async def _create(client: AIOKafkaAdminClient, topic: NewTopic) -> None:
         raise WrongUse(f"Kafka refuses to create {topic.name}: {reason or for_code(code).__name__}")
 
 
-async def _enlarge(client: AIOKafkaAdminClient, topic: str, limit: int) -> bool:
-    """Raises a topic's `max.message.bytes` if it is lower, and says whether it was."""
+async def _change(
+    client: AIOKafkaAdminClient, topic: str, name: str, value: str, is_enough: Callable[[str], bool]
+) -> bool:
+    """Sets a configuration of a topic unless the present value is enough, and says whether it did."""
     present = await _configuration(client, topic)
-    if int(present[_LIMIT][0]) >= limit:
+    if is_enough(present[name][0]):
         return False
     # Kafka takes what is not named here for a wish to go back to the default.
-    own = {name: value for name, (value, source) in present.items() if source == _OF_THE_TOPIC}
-    (response,) = await client.alter_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, topic, own | {_LIMIT: str(limit)})]
-    )
+    own = {key: text for key, (text, source) in present.items() if source == _OF_THE_TOPIC}
+    (response,) = await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, own | {name: value})])
     ((code, reason, *_),) = response.resources
     if code:
-        raise WrongUse(f"Kafka refuses to raise {_LIMIT} of {topic} to {limit}: {reason or for_code(code).__name__}")
+        raise WrongUse(f"Kafka refuses to set {name} of {topic} to {value}: {reason or for_code(code).__name__}")
     return True
 
 

@@ -23,6 +23,7 @@ from processors.envelopes import Message
 from processors.settings import ProcessorSettings
 from schemas.envelope import EventRow, encode_events, headers, message_key
 from schemas.events import Navigation
+from schemas.retention import NO_DAY, start_of
 from tests.closing import close_days
 from tests.faults.owners import IDLE, Owner, StartSleeper
 from tests.faults.promises import Promises
@@ -31,7 +32,7 @@ from tests.in_process import Processor
 from tests.integration.test_flush import count, lifetime
 from tests.oracle.log import DAY_MS, Entry, LoggedEvent
 
-TIMING = Timing(skew_tolerance=timedelta(seconds=60), retention=timedelta(days=90))
+TIMING = Timing(timedelta(seconds=60), retention=timedelta(days=90), keep_from=start_of(NO_DAY))
 MINUTE_MS = 60_000
 RETENTION_DAYS = 60
 

@@ -18,7 +18,8 @@ from clickhouse_connect.driver.client import Client
 from infra.audit import Report, audit
 from infra.clickhouse.client import connect
 from infra.clickhouse.migrate import migrate
-from infra.errors import Unreachable
+from infra.errors import Failure, Unreachable
+from infra.kafka.retention import retention_in_force
 from infra.kafka.topics import create_topics
 from infra.settings import Settings
 from schemas.envelope import (
@@ -30,7 +31,10 @@ from schemas.envelope import (
     message_key,
     partition_for,
 )
+from schemas.retention import start_of
 from schemas.topics import Source, dead_letter_headers, dead_letter_key
+from tests import closing
+from tests.closing import put_in_force_long_ago
 from tests.commands import Convergio
 from tests.servers import ClickHouseAddress
 
@@ -128,6 +132,7 @@ async def pipeline(
         clickhouse_database=database,
     )
     await create_topics(settings)
+    await put_in_force_long_ago(settings)
     await asyncio.to_thread(migrate, settings)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, acks="all")
     await producer.start()
@@ -285,12 +290,17 @@ async def test_an_unreadable_message_that_is_no_dead_letter_is_found(pipeline: P
     assert wrong(await pipeline.audit()) == {"unreadable messages": 1}
 
 
-async def test_what_is_out_of_retention_may_be_gone(pipeline: Pipeline) -> None:
-    old = replace_time(event(), NOW - timedelta(days=91))
+async def test_what_is_not_kept_any_more_may_be_gone_and_nothing_else(pipeline: Pipeline) -> None:
+    limit = closing.last_closable(NOW, pipeline.settings.retention_days)
+    old = replace_time(event(), start_of(limit))
+    old.received_at = NOW - timedelta(days=3)
     await pipeline.send(old)
     report = await pipeline.audit()
     assert report.good
     assert report.expired == 1
+    kept = replace_time(event(), start_of(limit + timedelta(days=2)))
+    await pipeline.send(kept)
+    assert wrong(await pipeline.audit()) == {"missing": 1}
 
 
 async def test_it_says_that_it_cannot_speak_for_what_kafka_no_longer_holds(pipeline: Pipeline) -> None:
@@ -353,20 +363,45 @@ async def test_rows_of_an_erased_user_that_still_stand_long_after_are_found(pipe
 
 
 async def test_a_day_that_is_closed_within_retention_is_found(pipeline: Pipeline) -> None:
-    last = (NOW - timedelta(days=pipeline.settings.retention_days + 3)).date()
+    last = closing.last_closable(NOW, pipeline.settings.retention_days)
     pipeline.clickhouse.insert("totals_data", [["day", last]], column_names=["source", "closed_day"])
     assert (await pipeline.audit()).good
-    early = last + timedelta(days=1)
+    early = last + timedelta(days=2)
     pipeline.clickhouse.insert("totals_data", [["day", early]], column_names=["source", "closed_day"])
     report = await pipeline.audit()
     assert wrong(report) == {"days closed too early": 1}
     assert str(early) in report.closed_early.examples[0]
 
 
+async def test_a_day_that_is_closed_although_it_was_only_just_announced_is_found(pipeline: Pipeline) -> None:
+    day = closing.last_closable(NOW, 1)
+    pipeline.clickhouse.insert("totals_data", [["day", day]], column_names=["source", "closed_day"])
+    lowered = pipeline.settings.model_copy(update={"retention_days": 1})
+    await closing.put_in_force(lowered, {NOW - timedelta(days=1): day + timedelta(days=1)})
+    assert wrong(await pipeline.audit()) == {"days closed too early": 1}
+    await put_in_force_long_ago(lowered)
+    assert (await pipeline.audit()).good
+
+
+async def test_a_retention_raised_later_does_not_make_a_mistake_of_days_that_are_closed(pipeline: Pipeline) -> None:
+    lowered = pipeline.settings.model_copy(update={"retention_days": 1})
+    await put_in_force_long_ago(lowered)
+    day = closing.last_closable(NOW, 1)
+    pipeline.clickhouse.insert("totals_data", [["day", day]], column_names=["source", "closed_day"])
+    await closing.put_in_force(pipeline.settings)
+    assert (await pipeline.audit()).good
+
+
+async def test_without_a_retention_in_force_it_says_what_to_do(pipeline: Pipeline) -> None:
+    settings = pipeline.settings.model_copy(update={"events_topic": pipeline.settings.events_topic + "-other"})
+    with pytest.raises(Failure, match="run `convergio migrate` first"):
+        await retention_in_force(settings)
+
+
 async def test_an_event_that_was_accepted_for_a_day_that_is_not_kept_and_is_not_shown_is_found(
     pipeline: Pipeline,
 ) -> None:
-    old = replace_time(event(), NOW - timedelta(days=pipeline.settings.retention_days + 3))
+    old = replace_time(event(), start_of(closing.last_closable(NOW, pipeline.settings.retention_days)))
     source = await pipeline.send(old)
     assert wrong(await pipeline.audit()) == {"accepted too old to be kept": 1}
     pipeline.store(source, old)

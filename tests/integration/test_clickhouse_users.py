@@ -32,8 +32,9 @@ from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from schemas.settings import SharedSettings
 from schemas.sql import migrations
-from tests.closing import close_days
+from tests.closing import close_days, put_in_force_long_ago
 from tests.commands import COMMAND, Convergio
+from tests.conftest import MakeTopic
 from tests.events import erasure, expected_sessions, message, sent
 from tests.exporter import ManualClock, running_exporter
 from tests.gateway import until
@@ -298,12 +299,24 @@ async def test_a_service_whose_clickhouse_is_away_starts_and_is_not_ready(pipeli
 
 
 async def test_a_partition_that_is_too_large_to_drop_is_named_once_and_the_other_days_are_closed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kafka_bootstrap: str,
+    make_topic: MakeTopic,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     careful = named("writer", "careful", max_partition_size_to_drop="100000")
     async with server(tmp_path, careful) as clickhouse:
         await prepared(clickhouse)
-        settings = ProcessorSettings(**clickhouse.settings("careful"), retention_check_seconds=0.05)
+        topic = await make_topic("events")
+        await make_topic("events.retention", retention_ms="-1")
+        settings = ProcessorSettings(
+            **clickhouse.settings("careful"),
+            retention_check_seconds=0.05,
+            kafka_bootstrap=kafka_bootstrap,
+            events_topic=topic,
+        )
+        await put_in_force_long_ago(settings)
         minutes = 60 * 24 * (settings.retention_days + 10)
         large = [sent(minutes_ago=minutes) for _ in range(4000)]
         small = [sent(minutes_ago=minutes + 60 * 24) for _ in range(2)]

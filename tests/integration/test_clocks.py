@@ -11,8 +11,11 @@ from clickhouse_connect.driver.client import Client
 
 from processors.housekeeping import Housekeeping
 from processors.metrics import ProcessorMetrics
+from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
+from tests.closing import put_in_force_long_ago
+from tests.conftest import MakeTopic
 from tests.events import Sent, expected_sessions, message, sent
 from tests.in_process import Processor
 from tests.integration.test_flush import client, count, lifetime, processor, processor_settings, sessions
@@ -23,11 +26,23 @@ KeepHouse = Callable[[timedelta], Awaitable[ProcessorMetrics]]
 
 
 @pytest.fixture
-def keep_house(processor_settings: ProcessorSettings, monkeypatch: pytest.MonkeyPatch) -> KeepHouse:
+async def kafka_settings(
+    processor_settings: ProcessorSettings, kafka_bootstrap: str, make_topic: MakeTopic
+) -> ProcessorSettings:
+    """Settings with topics of the test's own: no events, and a retention that was announced in time."""
+    topics = {"kafka_bootstrap": kafka_bootstrap, "events_topic": await make_topic("events")}
+    settings = processor_settings.model_copy(update=topics)
+    await make_topic("events.retention", retention_ms="-1")
+    await put_in_force_long_ago(settings)
+    return settings
+
+
+@pytest.fixture
+def keep_house(kafka_settings: ProcessorSettings, monkeypatch: pytest.MonkeyPatch) -> KeepHouse:
     """Runs the housekeeping of a processor whose clock is ahead by so much, until it has been done three times."""
 
     async def run(ahead: timedelta) -> ProcessorMetrics:
-        settings = processor_settings.model_copy(update={"retention_check_seconds": 0.01})
+        settings = kafka_settings.model_copy(update={"retention_check_seconds": 0.01})
         metrics, done = ProcessorMetrics(), asyncio.Semaphore(0)
         set_gauge, loop = metrics.clocks_disagree.set, asyncio.get_running_loop()
 
@@ -56,13 +71,19 @@ def disagree(metrics: ProcessorMetrics) -> float | None:
 
 
 async def test_a_clock_that_is_400_days_ahead_closes_and_hides_nothing(
-    processor: Processor, client: Client, keep_house: KeepHouse, caplog: pytest.LogCaptureFixture
+    processor: Processor,
+    kafka_settings: ProcessorSettings,
+    client: Client,
+    keep_house: KeepHouse,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    announced = await RetentionTopic(kafka_settings).read()
     old = events_of_two_months()
     await asyncio.to_thread(processor.flush, message(old, 1))
     metrics = await keep_house(timedelta(days=400))
     assert disagree(metrics) == 1
     assert "the clocks disagree, so no day is closed" in caplog.text
+    assert await RetentionTopic(kafka_settings).read() == announced
     new = [sent(), sent()]
     await asyncio.to_thread(processor.flush, message(new, 2))
     assert sessions(client) == expected_sessions([*old, *new])

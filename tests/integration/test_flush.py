@@ -14,11 +14,11 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse.migrate import migrate
 from processors.dedup import Outcome
 from processors.envelopes import Message
-from processors.retention import close_next_day, last_closable_day
+from processors.retention import close_next_day
 from processors.settings import ProcessorSettings
 from processors.sink import SessionEvents, Sink, SinkUnavailable
 from schemas.metrics import NAMED_MAESTROS
-from tests.closing import close_days
+from tests.closing import close_days, last_closable
 from tests.events import ExpectedSession, Sent, erasure, expected_sessions, message, sent
 from tests.in_process import FlushFailed, Processor
 from tests.servers import ClickHouseAddress
@@ -266,7 +266,7 @@ def test_closed_days_leave_events_and_sessions_but_stay_in_the_sums(
     later = now + timedelta(days=4)
     closed = close_days(processor.sink, later, days)
     assert closed == sorted({event.at.date().isoformat() for event in old})
-    assert last_closable_day(later, days) >= old[0].at.date()
+    assert last_closable(later, days) >= old[0].at.date()
     assert lifetime(client) == before
     assert count(client, "events_data") == 2
     assert sessions(client) == expected_sessions(recent)
@@ -282,7 +282,7 @@ def test_days_are_closed_one_at_a_time_the_oldest_first(
     processor.flush(message(old, 1))
     now, shown = datetime.now(UTC), []
     for _ in range(4):
-        shown.append((close_next_day(processor.sink, now, days), count(client, "events")))
+        shown.append((close_next_day(processor.sink, last_closable(now, days)), count(client, "events")))
     oldest_first = sorted(event.at.date().isoformat() for event in old)
     assert shown == [*zip(oldest_first, (2, 1, 0), strict=True), (None, 0)]
     assert lifetime(client) == (3, 0, 3)

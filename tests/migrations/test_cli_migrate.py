@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from datetime import date
+
 import clickhouse_connect
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from infra.kafka.retention import retention_in_force
+from infra.settings import Settings
 from processors.settings import ProcessorSettings
-from tests.commands import Convergio
+from tests.commands import Convergio, Result
 from tests.conftest import MakeTopic
 from tests.events import message, sent
 from tests.in_process import Processor
@@ -90,6 +95,38 @@ async def test_partitions_of_an_existing_topic_stay(convergio: Convergio) -> Non
     for other in ("2", "8"):
         result = await convergio.with_settings(partitions=other)("migrate", "--no-tables")
         assert f"there, 4 partition(s); CONVERGIO_PARTITIONS={other} is for new topics only" in result.output
+
+
+async def test_the_retention_topic_keeps_its_records_for_ever_also_where_it_was_made_otherwise(
+    convergio: Convergio, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic("events.retention", retention_ms="12345", segment_bytes="20000000")
+    await convergio("migrate", "--no-tables")
+    options = await topic_options(convergio, topic)
+    assert [options[name] for name in ("retention.ms", "segment.bytes")] == ["-1", "20000000"]
+
+
+async def test_a_longer_retention_is_put_in_force_and_a_shorter_one_only_when_told_so(convergio: Convergio) -> None:
+    def retention(days: str, *options: str) -> Awaitable[Result]:
+        return convergio.with_settings(retention_days=days)("migrate", "--no-tables", *options)
+
+    assert "retention: 30 days\n" in (await retention("30")).output
+    assert "retention: 30 days\n" in (await retention("30")).output
+    assert "retention: 60 days, 30 before\n" in (await retention("60")).output
+    kept = await retention("7")
+    assert "retention: 60 days as before; CONVERGIO_RETENTION_DAYS=7 would drop what is older" in kept.output
+    assert "retention: 7 days, 60 before\n" in (await retention("7", "--shorten-retention")).output
+
+
+async def test_days_that_an_older_version_closed_are_announced(
+    convergio: Convergio, clickhouse: ClickHouseAddress, database: str
+) -> None:
+    await convergio("migrate")
+    with clickhouse_connect.get_client(**clickhouse.client_options, database=database) as client:
+        client.insert("totals_data", [["day", date(2026, 1, 31)]], column_names=["source", "closed_day"])
+    await convergio("migrate")
+    settings = Settings.model_validate(convergio.settings)
+    assert (await retention_in_force(settings)).keep_from == date(2026, 2, 1)
 
 
 async def test_more_replicas_than_brokers_are_refused_in_one_line(convergio: Convergio) -> None:

@@ -18,9 +18,9 @@ from infra.clickhouse.migrate import migrate
 from processors.envelopes import Message
 from processors.places import Place
 from processors.recompute import recompute_sessions
-from processors.retention import GRACE_DAYS
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, StoredErasure
+from schemas.retention import GRACE_DAYS
 from schemas.sql import Migration, migrations
 from schemas.topics import UNKNOWN_TOPIC
 from tests.closing import close_days

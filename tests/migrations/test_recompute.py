@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from infra.clickhouse.migrate import migrate
 from processors.recompute import recompute_sessions
-from processors.retention import GRACE_DAYS
 from processors.settings import ProcessorSettings
 from processors.sink import SessionEvents, Sink, SinkUnavailable
+from schemas.retention import GRACE_DAYS
 from tests.closing import close_days
 from tests.events import NOW, Sent, erasure, expected_sessions, message, sent, uuid
 from tests.faults.views import empty_every_table

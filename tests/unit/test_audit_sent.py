@@ -7,9 +7,11 @@ from uuid import UUID
 
 from infra.audit.sent import Sent
 from schemas.envelope import Erasure, EventRow, encode_erasure, encode_events
+from schemas.retention import Announcement, Retention
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 OLDEST = NOW - timedelta(days=90)
+KEPT = Retention(90, (Announcement(NOW - timedelta(days=2), OLDEST.date(), 90),))
 USER, OTHER = UUID(int=1), UUID(int=2)
 
 
@@ -37,7 +39,7 @@ def ids(*numbers: int) -> set[bytes]:
 
 
 def fold(*messages: tuple[str, bytes], dead: frozenset[tuple[int, int]] = frozenset()) -> Sent:
-    sent = Sent(OLDEST, dead)
+    sent = Sent(KEPT, dead)
     for offset, (kind, value) in enumerate(messages):
         sent.take(0, offset, kind, value)
     return sent

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from processors.clocks import Clocks, ClocksDisagree, agreed_time
-from processors.retention import GRACE_DAYS
+from schemas.retention import GRACE_DAYS
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -13,10 +13,11 @@ from ingest.envelope import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES, Timing, build_ro
 from ingest.validate import Submission
 from schemas.envelope import EventRow, encode_events
 from schemas.events import AnyEvent, Tools
+from schemas.retention import NO_DAY, start_of
 from tests.batches import fresh_id
 
 RECEIVED = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
-TIMING = Timing(skew_tolerance=timedelta(seconds=60), retention=timedelta(days=90))
+TIMING = Timing(timedelta(seconds=60), retention=timedelta(days=90), keep_from=start_of(NO_DAY))
 SECOND = timedelta(seconds=1)
 
 
@@ -110,3 +111,22 @@ def test_the_largest_row_there_can_be_fits_a_message_and_a_message_fits_a_record
     )
     assert len(msgspec.json.encode(row)) < 40_000 < MAX_MESSAGE_BYTES
     assert MAX_MESSAGE_BYTES + 1_000 < MAX_BATCH_BYTES < 1_048_588
+
+
+def test_nothing_before_the_first_day_that_is_kept_is_accepted_also_by_a_clock_that_is_behind() -> None:
+    keep_from = datetime(2026, 4, 1, tzinfo=UTC)
+    timing = TIMING._replace(keep_from=keep_from)
+
+    def refused(received: datetime, timestamp: datetime) -> list[str]:
+        batch = submission(received, [timestamp])
+        rows, too_old = build_rows(batch, fresh_id(), received, timing)
+        assert all(row.occurred_at >= keep_from for row in rows)
+        return [each.message for each in too_old]
+
+    right, behind = datetime(2026, 5, 4, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    assert refused(right, keep_from) == []
+    before = ["Before 2026-04-01, from when on events are kept - at `$.timestamp`"]
+    assert refused(right, keep_from - SECOND) == before
+    assert refused(behind, behind) == before
+    assert refused(behind, right) == before
+    assert refused(right, right - TIMING.retention - SECOND) == ["Older than 90 days - at `$.timestamp`"]
