@@ -72,7 +72,7 @@ async def create_topics(settings: Settings) -> list[Topic]:
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
         limit = LARGEST_DEAD_LETTER
         if settings.events_topic in partitions:
-            events = await _configuration(client, settings.events_topic)
+            events = await configuration_of(client, settings.events_topic)
             limit = max(limit, int(events[_LIMIT][0]) + _HEADERS_BYTES)
         wanted = wanted_topics(settings, limit)
         for topic in wanted:
@@ -105,7 +105,7 @@ async def _change(
     client: AIOKafkaAdminClient, topic: str, name: str, value: str, is_enough: Callable[[str], bool]
 ) -> bool:
     """Sets a configuration of a topic unless the present value is enough, and says whether it did."""
-    present = await _configuration(client, topic)
+    present = await configuration_of(client, topic)
     if is_enough(present[name][0]):
         return False
     # Kafka takes what is not named here for a wish to go back to the default.
@@ -117,8 +117,8 @@ async def _change(
     return True
 
 
-async def _configuration(client: AIOKafkaAdminClient, topic: str) -> dict[str, tuple[str, int]]:
-    """Each configuration of a topic: its value and where that comes from."""
+async def configuration_of(client: AIOKafkaAdminClient, topic: str) -> dict[str, tuple[str, int]]:
+    """Each configuration of a topic: its value and where that comes from. Raises `WrongUse` when Kafka refuses."""
     (response,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     ((code, reason, _, _, entries),) = response.resources
     if code:
