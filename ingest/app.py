@@ -75,7 +75,6 @@ def create_app(settings: GatewaySettings) -> App:
         observe_acknowledgement=metrics.acknowledged,
         count_replacement=metrics.producer_replaced,
     )
-    metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready)
     retention = RetentionWatch(
         settings.retention_topic,
         client_options(settings),
@@ -84,6 +83,7 @@ def create_app(settings: GatewaySettings) -> App:
         retry_after=settings.retry_after_seconds,
         clock=time.monotonic,
     )
+    metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready and retention.known)
     peers = Peers(settings.trusted_proxies)
     cookies = Cookies(secure=settings.cookie_secure, max_age_days=settings.cookie_max_age_days, peers=peers)
     origins = Origins(settings.allowed_origins)

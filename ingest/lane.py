@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
+from ingest.ending import end
+
 MESSAGE_OVERHEAD_BYTES: Final = 512
 """What a waiting message costs beside its value: key, headers, futures."""
 
@@ -91,8 +93,7 @@ class Lane:
 
     async def end(self) -> None:
         """Stops; what was not acknowledged fails."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await end(self._task)
         self._settle([*self._under_way, *self._waiting], ProducerClosed())
         self._waiting.clear()
 

@@ -7,7 +7,7 @@
 | refused_connections_total | reason | connections ended before there was a request to answer, by kind of problem |
 | acknowledgement_seconds | | per record batch: how long its longest-waiting message waited for Kafka |
 | inflight_bytes | | bytes held: messages that await Kafka, and bodies that are still arriving |
-| ready | | 1 while Kafka is connected and answers |
+| ready | | 1 while Kafka is connected and answers, and the retention is known |
 | producer_replacements_total | | times a producer had become unusable and was replaced |
 | build_info | version | always 1 |
 """
@@ -86,7 +86,11 @@ class GatewayMetrics:
             "Bytes that await Kafka's acknowledgement or are still arriving",
             registry=self.registry,
         )
-        self._ready = Gauge(PREFIX + "ready", "1 while Kafka is connected and answers", registry=self.registry)
+        self._ready = Gauge(
+            PREFIX + "ready",
+            "1 while Kafka is connected and answers, and the retention is known",
+            registry=self.registry,
+        )
         self.producer_replaced: Final = Counter(
             PREFIX + "producer_replacements_total",
             "Times an unusable producer was replaced",

@@ -28,6 +28,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.budget import ByteBudget
 from ingest.deadlines import Deadlines
+from ingest.ending import end
 from ingest.envelope import MAX_BATCH_BYTES
 from ingest.lane import MESSAGE_OVERHEAD_BYTES, Events, Lane, NotStored
 from ingest.problems import Problem
@@ -97,8 +98,7 @@ class Producer:
     async def close(self) -> None:
         """Waits for what is under way, at most for the acknowledgement timeout, then disconnects."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            await end(self._keeper)
             self._keeper = None
         link, self._link = self._link, None
         if link is not None:

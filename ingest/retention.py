@@ -11,6 +11,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingest.ending import end
 from ingest.envelope import Timing
 from ingest.problems import Problem
 from schemas.kafka import ClientOptions
@@ -49,10 +50,15 @@ class RetentionWatch:
         self._trouble = "it was not read yet"
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether the retention was read within the last day."""
+        return self._timing is not None and self._clock() - self._read_at <= LONGEST_UNREAD_SECONDS
+
     def timing(self) -> Timing:
-        """The rules in force. Raises a 503 problem if they were not read for a day, or never."""
+        """The rules in force. Raises a 503 problem if they are not known."""
         timing = self._timing
-        if timing is None or self._clock() - self._read_at > LONGEST_UNREAD_SECONDS:
+        if timing is None or not self.known:
             raise Problem(
                 "retention-unknown",
                 f"How long events are kept cannot be read from Kafka: {self._trouble}.",
@@ -67,8 +73,7 @@ class RetentionWatch:
     async def close(self) -> None:
         """Ends the reading."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
             self._task = None
 
     async def _keep_current(self) -> None:

@@ -135,6 +135,7 @@ async def test_a_gateway_that_does_not_know_the_retention_accepts_nothing_and_sa
                 return b"run `convergio migrate`" in (await gateway.request("GET", "/readyz")).body
 
             await until(says_why)
+            assert b"convergio_gateway_ready 0.0" in (await gateway.request("GET", "/metrics")).body
             answer = await gateway.post(batch())
             assert answer.status == 503
             assert answer.json["type"].endswith("retention-unknown")
