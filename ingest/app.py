@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,6 +39,10 @@ log = logging.getLogger(__name__)
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
+
+
+LONGEST_START_SECONDS: Final = 3.0
+"""How long a gateway waits for Kafka before it listens all the same, and says at `/readyz` that it is not ready."""
 
 
 class _UserPath(NamedTuple):
@@ -200,6 +206,7 @@ def _fastapi(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         producer.start()
         retention.start()
+        await _until_ready(producer, retention)
         # The server shows this to its connections.
         yield {COUNT_REFUSAL: metrics.refused_connection}
         await retention.close()
@@ -230,6 +237,14 @@ def _fastapi(
     app.add_exception_handler(Exception, _answer_unexpected)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
+
+
+async def _until_ready(producer: Producer, retention: RetentionWatch) -> None:
+    """Waits before the listener opens: a balancer that asks no health would send what is answered 503."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_START_SECONDS):
+            await producer.connected.wait()
+            await retention.was_read.wait()
 
 
 async def _answer_problem(_: Request, failure: Exception) -> Response:

@@ -84,6 +84,8 @@ class Producer:
         self._stalled = False
         self._last_acknowledged = 0.0
         self._failed = asyncio.Event()
+        self.connected: Final = asyncio.Event()
+        """Set when Kafka is connected for the first time."""
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -179,6 +181,7 @@ class Producer:
             self._failed.clear()
             link = self._link = _Link(producer, self._open_lanes(producer, range(partitions)))
             self._stalled = False
+            self.connected.set()
             log.info("producer connected", extra={"partitions": partitions})
             while not self._failed.is_set():
                 try:

@@ -49,6 +49,8 @@ class RetentionWatch:
         self._read_at = 0.0
         self._trouble = "it was not read yet"
         self._task: asyncio.Task[None] | None = None
+        self.was_read: Final = asyncio.Event()
+        """Set when the retention is read for the first time."""
 
     @property
     def known(self) -> bool:
@@ -104,6 +106,7 @@ class RetentionWatch:
             log.info("retention in force", extra={"days": retention.days, "keep_from": retention.keep_from.isoformat()})
         self._timing, self._read_at = timing, began
         self._trouble = ""
+        self.was_read.set()
         return True
 
     def _failed(self, reason: str) -> bool:

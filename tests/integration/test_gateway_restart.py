@@ -8,6 +8,8 @@ import signal
 import uuid
 from pathlib import Path
 
+import aiohttp
+
 from infra.local.ports import free_ports, is_taken
 from tests.gateway import EVENTS, batch, create_topic, event, read_topic, until
 from tests.gateway_process import gateway_process
@@ -41,6 +43,25 @@ async def test_sigterm_under_load_answers_every_request_and_exits_with_0(kafka_b
         assert await gateway.process.wait() == 0
         stored = {row["event_id"] for message in await read_topic(kafka_bootstrap, topic) for row in message.rows}
         assert sent <= stored
+
+
+async def test_it_listens_only_once_it_is_ready_so_no_balancer_sends_it_what_it_cannot_take(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    topic = await create_topic(kafka_bootstrap)
+    async with gateway_process(kafka_bootstrap, topic, tmp_path / "log") as gateway:
+        statuses: list[int] = []
+
+        async def answers() -> bool:
+            try:
+                async with gateway.session.post(gateway.url + EVENTS, json=batch()) as response:
+                    statuses.append(response.status)
+            except aiohttp.ClientConnectionError:
+                return False
+            return True
+
+        await until(answers)
+        assert statuses == [202]
 
 
 async def test_draining_is_not_ready_first_then_deaf_and_the_request_under_way_is_answered(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse.client import connect
 from infra.kafka.retention import put_in_force
 from infra.settings import Settings
+from ingest import app
 from ingest.problems import Problem
 from ingest.retention import RetentionWatch
 from processors import housekeeping
@@ -25,6 +25,7 @@ from schemas.kafka import client_options
 from schemas.retention import Retention, announcement_record, first_kept_day
 from tests import closing
 from tests.closing import put_in_force_long_ago
+from tests.conftest import MakeTopic
 from tests.events import message, sent
 from tests.gateway import batch, create_retention_topic, event, rfc3339, running_gateway, until, until_ready
 from tests.gateway import settings as gateway_settings
@@ -121,13 +122,14 @@ async def test_a_gateway_hears_of_a_change_while_it_runs(pipeline: Pipeline, one
 
 
 async def test_a_gateway_that_does_not_know_the_retention_accepts_nothing_and_says_what_to_do(
-    kafka_bootstrap: str, make_topic: Callable[..., object], pipeline: Pipeline
+    kafka_bootstrap: str, make_topic: MakeTopic, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(app, "LONGEST_START_SECONDS", 0.1)
     settings = pipeline.settings.model_copy(update={"events_topic": pipeline.settings.events_topic + ".other"})
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     try:
-        await make_topic("events.other")  # type: ignore[misc]
+        await make_topic("events.other")
         chosen = gateway_settings(kafka_bootstrap, settings.events_topic, retention_refresh_seconds=REFRESH_SECONDS)
         async with running_gateway(chosen, ready=False) as gateway:
 
