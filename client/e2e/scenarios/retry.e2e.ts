@@ -3,7 +3,7 @@ import { kill, whilePaused } from '../harness/process.js';
 import { scenario } from '../harness/scenario.js';
 
 scenario('a gateway that says 503 is left alone as long as it asks', async ({ visitor, relay }) => {
-  const page = await visitor.open({ flushIntervalMs: 500 });
+  const page = await visitor.open();
   await visitor.track(page, 1);
   await visitor.flush(page);
   await whilePaused('kafka', async () => {
@@ -19,9 +19,10 @@ scenario('a gateway that says 503 is left alone as long as it asks', async ({ vi
 });
 
 scenario('a gateway that dies loses nothing', async ({ visitor, relay }) => {
-  const page = await visitor.open({ flushIntervalMs: 500 });
+  const page = await visitor.open();
+  relay.fault = (asked) =>
+    asked === relay.batches[0] ? { kind: 'held', until: kill('ingest-0') } : undefined;
   await visitor.track(page, 20);
-  await kill('ingest-0');
   await visitor.flush(page);
   expect(relay.batches.map((batch) => batch.status)).toEqual([502]);
   await visitor.track(page, 20);
