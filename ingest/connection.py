@@ -40,8 +40,11 @@ MAX_FRAMING: Final = 8
 """Bytes on the wire for each byte a body may have: six are needed to send it in chunks of one byte."""
 
 LINGER_SECONDS: Final = 2.0
-"""How long input is swallowed after a refusal: closing at once would reset the connection, and the client might
-never see the answer."""
+"""How long a client has to be silent after a refusal until the connection is closed. Until then its input is read and
+dropped: closing earlier would reset the connection, and the client might never see the answer."""
+
+LONGEST_LINGER_SECONDS: Final = 30.0
+"""How long that may take altogether, for a client that goes on sending no more than a body may have."""
 
 
 COUNT_REFUSAL: Final = "count_refusal"
@@ -83,6 +86,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deaf = False
+        self._close_by = 0.0
         self._in_head = False
         self._head_began_now = False
         self._head_bytes = 0
@@ -119,6 +123,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """In place of uvicorn's, which logs every piece of garbage and answers it ahead of what is owed."""
         if self._deaf:
+            self._dropped(len(data))
             return
         self._unset_keepalive_if_required()
         self._head_began_now = False
@@ -244,8 +249,22 @@ class GatewayProtocol(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
+        """Drops what comes; closes the connection when nothing does, when it is too much, or when it takes too long."""
         self.flow.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._wire_bytes = 0
+        self._close_by = self.loop.time() + LONGEST_LINGER_SECONDS
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _dropped(self, size: int) -> None:
+        if self._timer is None:
+            return
+        self._stop_timer()
+        self._wire_bytes += size
+        left = self._close_by - self.loop.time()
+        if self._wire_bytes > self.limits.wire_bytes or left <= 0:
+            self.transport.close()
+        else:
+            self._timer = self.loop.call_later(min(LINGER_SECONDS, left), self.transport.close)
 
     def _count(self, kind: Kind) -> None:
         if (count := self.app_state.get(COUNT_REFUSAL)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, date, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -63,4 +64,7 @@ class RetentionTopic:
                 await producer.start()
                 await producer.send_and_wait(self.name, value, partition=0)
         finally:
-            await producer.stop()
+            # It waits for what it was given, however long Kafka is away.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
+                    await producer.stop()

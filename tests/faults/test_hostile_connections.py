@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.connection import LINGER_SECONDS
 from tests.gateway import EVENTS, batch, create_topic, event, until
 from tests.gateway_process import KIB, Process, gateway_process
 from tests.raw_http import Connection, connection, exchange, post, statuses
@@ -230,6 +231,16 @@ async def test_a_client_that_goes_away_before_several_answers_leaves_no_trace(ga
 async def test_garbage_behind_a_request_does_not_take_the_place_of_its_answer(gateway: Process) -> None:
     body = json.dumps(batch()).encode()
     assert statuses(await exchange(gateway.port, post(EVENTS, body) + b"\x00garbage\r\n\r\n")) == [202]
+
+
+async def test_a_client_that_goes_on_sending_slowly_after_its_refusal_is_not_reset(gateway: Process) -> None:
+    """A reset may take the answer along, before the client has read it."""
+    async with connection(gateway.port) as opened:
+        assert await opened.send(b"no request at all\r\n\r\n")
+        for _ in range(15 * round(LINGER_SECONDS)):
+            assert await opened.send(b"x" * 100)
+            await asyncio.sleep(0.1)
+        assert statuses(await opened.read_to_end()) == [400]
 
 
 async def test_a_client_that_reads_no_answer_is_cut_off(gateway: Process) -> None:
