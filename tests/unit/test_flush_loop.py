@@ -31,7 +31,7 @@ from processors.settings import ProcessorSettings
 from processors.sink import RowsRefused, Sink, SinkUnavailable
 from tests.events import erasure, message, sent
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Block(NamedTuple):
