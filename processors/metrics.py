@@ -113,3 +113,5 @@ class ProcessorMetrics:
         self._lag.clear()
         for partition, seen in progress.items():
             self._lag.labels(str(partition)).set(seen.lag)
+            # A series that begins at 0 lets `increase()` see its first offsets.
+            self._missing_offsets.labels(str(partition))
