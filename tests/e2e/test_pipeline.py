@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.envelope import headers, message_key, partition_for
 from tests.e2e.conftest import Traffic
 from tests.oracle import Oracle
+from tests.prometheus import needs_prometheus, prometheus
 from tests.stacks import RunningStack, now_ms, until
 
 
@@ -163,6 +165,42 @@ async def test_poison_is_set_aside_shown_and_can_be_sent_again(stack: RunningSta
     report = await stack.audit()
     assert report["good"]
     assert report["dead_letters"] == 1
+
+
+@needs_prometheus
+async def test_prometheus_with_the_committed_configuration_evaluates_every_rule(
+    stack: RunningStack, traffic: Traffic, tmp_path: Path
+) -> None:
+    config = stack.config
+    targets = {
+        "convergio-exporter": [config.exporter_port],
+        "convergio-gateway": [config.ingest_port + number for number in range(config.ingest)],
+        "convergio-processor": [config.processor_port + number for number in range(config.processors)],
+    }
+    async with prometheus(tmp_path, targets) as server:
+
+        async def all_up() -> bool:
+            return [value for _, value in await server.query("up")] == [1] * sum(map(len, targets.values()))
+
+        await until(all_up)
+        await stack.convergio("simulate", "--events", "300", "--users", "10", "--url", stack.origin)
+        rules = await server.rules()
+        recorded = [rule["name"] for rule in rules if rule["type"] == "recording"]
+        missing: list[str] = []
+
+        async def all_recorded() -> bool:
+            missing[:] = [name for name in recorded if not await server.query(name)]
+            return not missing
+
+        try:
+            await until(all_recorded)
+        except TimeoutError:
+            pytest.fail(f"no series of {missing}")
+        assert {rule["health"] for rule in await server.rules()} == {"ok"}
+        assert len(recorded) == 8
+        (users,) = await server.query('convergio_users_active{period="7d"}')
+        assert users[1] > 0
+        assert await server.query('ALERTS{alertstate="firing"}') == []
 
 
 async def test_nothing_died_meanwhile(stack: RunningStack, traffic: Traffic) -> None:
