@@ -15,7 +15,7 @@ JOBS ?= 3
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema client client-test bench
+.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema dashboards client client-test bench
 
 test test-unit test-integration test-migrations test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
@@ -83,6 +83,10 @@ format: $(READY) ## Sort imports and repair what can be repaired
 schema: $(READY) ## Write schemas/events.schema.json from schemas/events.py
 	@$(BIN)/python -m schemas.json_schema
 	@echo "schema: the committed JSON Schema says what schemas/events.py says"
+
+dashboards: $(READY) ## Write Grafana's dashboards in infra/deploy/grafana from infra/grafana
+	@$(BIN)/python -m infra.grafana
+	@echo "dashboards: the committed JSON says what infra/grafana says"
 
 client: $(READY) ## Build the npm packages and the study app; npm packages are installed when their lock changes
 	@client/scripts/install.sh

@@ -20,10 +20,25 @@ from infra.local.ports import free_ports
 from tests.stacks import until
 
 CONFIGURATION = Path(__file__).parents[1] / "infra" / "deploy" / "prometheus"
+DASHBOARDS = Path(__file__).parents[1] / "infra" / "deploy" / "grafana" / "dashboards"
 PROMETHEUS = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(
     PROMETHEUS is None, reason="Prometheus is not installed; it comes with Debian's package prometheus"
 )
+
+
+def panels() -> dict[str, list[str]]:
+    """The queries of every panel of every dashboard, by its title, with Grafana's variables filled in."""
+    variables = {"$instance": ".+", "$__rate_interval": "1m", "$__range": "10m"}
+    found: dict[str, list[str]] = {}
+    for file in DASHBOARDS.glob("*.json"):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel["targets"]:
+                expression: str = target["expr"]
+                for name, value in variables.items():
+                    expression = expression.replace(name, value)
+                found.setdefault(panel["title"], []).append(expression)
+    return found
 
 
 class Prometheus:

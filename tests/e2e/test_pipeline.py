@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.envelope import headers, message_key, partition_for
 from tests.e2e.conftest import Traffic
 from tests.oracle import Oracle
-from tests.prometheus import needs_prometheus, prometheus
+from tests.prometheus import needs_prometheus, panels, prometheus
 from tests.stacks import RunningStack, now_ms, until
 
 
@@ -168,7 +168,7 @@ async def test_poison_is_set_aside_shown_and_can_be_sent_again(stack: RunningSta
 
 
 @needs_prometheus
-async def test_prometheus_with_the_committed_configuration_evaluates_every_rule(
+async def test_prometheus_with_the_committed_configuration_answers_every_rule_and_panel(
     stack: RunningStack, traffic: Traffic, tmp_path: Path
 ) -> None:
     config = stack.config
@@ -177,6 +177,7 @@ async def test_prometheus_with_the_committed_configuration_evaluates_every_rule(
         "convergio-gateway": [config.ingest_port + number for number in range(config.ingest)],
         "convergio-processor": [config.processor_port + number for number in range(config.processors)],
     }
+    shown: dict[str, set[str]] = {}
     async with prometheus(tmp_path, targets) as server:
 
         async def all_up() -> bool:
@@ -201,6 +202,18 @@ async def test_prometheus_with_the_committed_configuration_evaluates_every_rule(
         (users,) = await server.query('convergio_users_active{period="7d"}')
         assert users[1] > 0
         assert await server.query('ALERTS{alertstate="firing"}') == []
+        for panel, queries in panels().items():
+            series = [found for expression in queries for found in await server.query(expression)]
+            assert series, f"{panel}: no series of {queries}"
+            shown[panel] = {next(iter(labels.values()), "") for labels, _ in series}
+    assert shown["Active Users"] == {"1h", "24h", "7d"}
+    assert shown["Feature Usage"] == set(traffic.oracle.features())
+    assert len(shown["Maestro Popularity"]) == 5
+    assert "202" in shown["Requests by outcome"]
+    assert {"accepted", "too_old"} <= shown["Events in"]
+    assert {"stored", "duplicate"} <= shown["Events stored"]
+    assert shown["Lag"] == {"0", "1", "2", "3"}
+    assert shown["Exporter refresh"] == {"windows", "lifetime"}
 
 
 async def test_nothing_died_meanwhile(stack: RunningStack, traffic: Traffic) -> None:
