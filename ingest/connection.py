@@ -44,7 +44,8 @@ LINGER_SECONDS: Final = 2.0
 dropped: closing earlier would reset the connection, and the client might never see the answer."""
 
 LONGEST_LINGER_SECONDS: Final = 30.0
-"""How long that may take altogether, for a client that goes on sending no more than a body may have."""
+"""How long that may take altogether, for a client that goes on sending no more than a body may have. One that sends
+more is cut off after `LINGER_SECONDS`."""
 
 
 COUNT_REFUSAL: Final = "count_refusal"
@@ -86,7 +87,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deaf = False
-        self._close_by = 0.0
+        self._lingers_since = 0.0
         self._in_head = False
         self._head_began_now = False
         self._head_bytes = 0
@@ -252,7 +253,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Drops what comes; closes the connection when nothing does, when it is too much, or when it takes too long."""
         self.flow.resume_reading()
         self._wire_bytes = 0
-        self._close_by = self.loop.time() + LONGEST_LINGER_SECONDS
+        self._lingers_since = self.loop.time()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _dropped(self, size: int) -> None:
@@ -260,8 +261,9 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         self._stop_timer()
         self._wire_bytes += size
-        left = self._close_by - self.loop.time()
-        if self._wire_bytes > self.limits.wire_bytes or left <= 0:
+        longest = LINGER_SECONDS if self._wire_bytes > self.limits.wire_bytes else LONGEST_LINGER_SECONDS
+        left = self._lingers_since + longest - self.loop.time()
+        if left <= 0:
             self.transport.close()
         else:
             self._timer = self.loop.call_later(min(LINGER_SECONDS, left), self.transport.close)
