@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +47,11 @@ def test_schemas_does_no_input_or_output() -> None:
     drivers = {"aiohttp", "aiokafka", "clickhouse_connect", "fastapi", "faust", "socket", "uvicorn"}
     for module in (ROOT / "schemas").rglob("*.py"):
         assert not set(imported_packages(module.read_text())) & drivers, module
+
+
+def test_settings_can_be_read_without_what_only_a_service_needs() -> None:
+    """Every command reads them, and most need nothing else of the services."""
+    heavy = "{'fastapi', 'uvicorn', 'faust', 'aiokafka', 'clickhouse_connect', 'aiohttp'}"
+    program = f"import sys, infra.cli, infra.settings; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
