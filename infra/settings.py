@@ -18,7 +18,7 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
-from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, SharedSettings
+from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"
 """Variables that only the tests read, for example which servers to use."""
@@ -80,7 +80,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
     Raises `WrongUse` for an unknown name or a bad value, with one line that says which.
     """
-    environment = os.environ if environment is None else environment
+    environment = _ours(environment)
     _refuse_unknown_variables(environment)
     _refuse_unknown_keys(environment)
     try:
@@ -93,7 +93,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 def origins(settings: Settings, environment: Mapping[str, str] | None = None) -> list[Origin]:
     """Every setting with its value and source, in alphabetical order."""
-    environment = os.environ if environment is None else environment
+    environment = _ours(environment)
     return [
         Origin(name, getattr(settings, name), _source(environment, name), _description(field))
         for name, field in sorted(Settings.model_fields.items())
@@ -118,6 +118,12 @@ def shown(value: object) -> str | int | float | bool | list[str] | None:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return ENV_PREFIX + name.upper()
+
+
+def _ours(environment: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The environment, by default that of this process, without what Kubernetes adds."""
+    given = os.environ if environment is None else environment
+    return {name: given[name] for name in given.keys() - service_links(given)}
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -38,6 +40,29 @@ def split_list(value: object) -> object:
     if value.lstrip().startswith("["):
         return json.loads(value)
     return [part for part in (piece.strip() for piece in value.split(",")) if part]
+
+
+_LINKED_HOST = "_SERVICE_HOST"
+_LINK = re.compile(r"_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+
+
+def service_links(environment: Mapping[str, str]) -> set[str]:
+    """The variables that Kubernetes sets for services in the same namespace, if those are named like settings of ours.
+
+    A service `convergio-ingest` gives each container `CONVERGIO_INGEST_SERVICE_HOST` and
+    `CONVERGIO_INGEST_PORT=tcp://10.0.0.1:8000` among others, unless `enableServiceLinks` is false.
+    """
+    names = {name.upper(): name for name in environment}
+    prefixes = [name.removesuffix(_LINKED_HOST) for name in names if name.endswith(_LINKED_HOST)]
+    return {
+        original
+        for name, original in names.items()
+        for prefix in prefixes
+        if name.startswith(f"{prefix}_")
+        and _LINK.fullmatch(name.removeprefix(prefix))
+        # A port that is no address was set on purpose.
+        and (name != f"{prefix}_PORT" or "://" in environment[original])
+    }
 
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
@@ -142,6 +167,9 @@ class SharedSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, the environment over the TOML file."""
+        if isinstance(env_settings, EnvSettingsSource):
+            found = {name: value for name, value in env_settings.env_vars.items() if value is not None}
+            env_settings.env_vars = {name: found[name] for name in found.keys() - service_links(found)}
         config_file = os.environ.get(CONFIG_FILE_VARIABLE)
         toml = (TomlConfigSettingsSource(settings_cls, config_file),) if config_file else ()
         return (init_settings, env_settings, *toml)

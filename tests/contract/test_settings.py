@@ -66,6 +66,42 @@ def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.Mo
         load()
 
 
+@pytest.mark.parametrize("service", ["convergio", "convergio-ingest", "convergio-clickhouse", "convergio-web"])
+def test_what_kubernetes_sets_for_a_service_named_like_a_setting_is_ignored(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = service.upper().replace("-", "_")
+    injected = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "9999",
+        "SERVICE_PORT_HTTP": "9999",
+        "PORT": "tcp://10.0.0.1:9999",
+        "PORT_9999_TCP": "tcp://10.0.0.1:9999",
+        "PORT_9999_TCP_PROTO": "tcp",
+        "PORT_9999_TCP_PORT": "9999",
+        "PORT_9999_TCP_ADDR": "10.0.0.1",
+    }
+    for name, value in injected.items():
+        monkeypatch.setenv(f"{prefix}_{name}", value)
+    settings = load()
+    assert (settings.ingest_port, settings.clickhouse_port) == (8000, 8123)
+    assert {origin.source for origin in origins(settings)} == {"default"}
+    assert GatewaySettings().ingest_port == 8000
+    monkeypatch.setenv("CONVERGIO_INGEST_PORT", "8001")
+    assert (load().ingest_port, GatewaySettings().ingest_port) == (8001, 8001)
+    monkeypatch.setenv(f"{prefix}_PROT", "1")
+    with pytest.raises(WrongUse, match=f"{prefix}_PROT is not a setting"):
+        load()
+
+
+def test_a_name_that_kubernetes_would_use_is_refused_where_there_is_no_such_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONVERGIO_WEB_SERVICE_PORT", "9999")
+    with pytest.raises(WrongUse, match="CONVERGIO_WEB_SERVICE_PORT is not a setting"):
+        load()
+
+
 def test_an_unknown_key_of_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = toml_file(tmp_path, "ingest_prot = 1\n", monkeypatch)
     with pytest.raises(WrongUse, match=r"ingest_prot in .*; did you mean ingest_port"):
