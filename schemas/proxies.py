@@ -18,6 +18,13 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
+def _host(hop: str) -> str:
+    """The address in an entry of `X-Forwarded-For`, to which some proxies add the port: `[2001:db8::1]:443`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
 class Peers:
     """Knows which peers are proxies of ours; anyone else's forwarding headers are ignored."""
 
@@ -49,7 +56,7 @@ class Peers:
     def _forwarded_for(self, headers: Mapping[bytes, bytes]) -> str | None:
         """The last address that is not a proxy of ours: everything before it can be made up."""
         for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
-            text = hop.strip()
+            text = _host(hop.strip())
             if _address(text) is None:
                 return None
             if not self._is_trusted(text):
