@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
 
-
 LONGEST_START_SECONDS: Final = 3.0
 """How long a gateway waits for Kafka before it listens all the same, and says at `/readyz` that it is not ready."""
 

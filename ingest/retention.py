@@ -15,15 +15,13 @@ from ingest.ending import end
 from ingest.envelope import Timing
 from ingest.problems import Problem
 from schemas.kafka import ClientOptions
-from schemas.retention import Retention, retention_of, start_of
+from schemas.retention import LONGEST_UNREAD, Retention, retention_of, start_of
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS: Final = 0.2
 LAST_RETRY_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
-LONGEST_UNREAD_SECONDS: Final = 86_400.0
-"""How long a retention that was read may be relied on: less than the grace after an announcement."""
 
 
 class RetentionWatch:
@@ -54,8 +52,8 @@ class RetentionWatch:
 
     @property
     def known(self) -> bool:
-        """Whether the retention was read within the last day."""
-        return self._timing is not None and self._clock() - self._read_at <= LONGEST_UNREAD_SECONDS
+        """Whether the retention was read within `LONGEST_UNREAD`."""
+        return self._timing is not None and self._clock() - self._read_at <= LONGEST_UNREAD.total_seconds()
 
     def timing(self) -> Timing:
         """The rules in force. Raises a 503 problem if they are not known."""
@@ -119,7 +117,8 @@ class RetentionWatch:
 async def read_retention(topic: str, client: ClientOptions) -> Retention | None:
     """The retention that a topic says is in force; `None` if there is no such topic, or it does not say one.
 
-    Raises `KafkaError` or `OSError` when Kafka is away.
+    `processors.retention_topic` reads the same: services share no code that connects to anything. Raises `KafkaError`
+    or `OSError` when Kafka is away.
     """
     consumer = AIOKafkaConsumer(**client, enable_auto_commit=False, auto_offset_reset="earliest")
     try:

@@ -16,6 +16,8 @@ import msgspec
 
 GRACE_DAYS = 2
 """Days between an announcement, or an event's end of retention, and the closing of the day."""
+LONGEST_UNREAD = timedelta(days=1)
+"""How long a gateway may rely on what it has read, so that it has read an announcement well before a day is closed."""
 LONGEST_RETENTION_DAYS = 365_000
 NO_DAY = date(1970, 1, 1)
 """Before every day: nothing was announced, or no day is closed."""

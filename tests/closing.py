@@ -31,7 +31,7 @@ def close_days(
     return closed
 
 
-async def put_in_force(settings: SharedSettings, announced: Mapping[datetime, date] | None = None) -> None:
+async def write_retention(settings: SharedSettings, announced: Mapping[datetime, date] | None = None) -> None:
     """Writes the retention of the settings to its topic, and announcements as if they had been made in the past."""
     records = [(datetime.fromtimestamp(0, UTC), days_record(settings.retention_days))]
     records += [(at, announcement_record(keep_from)) for at, keep_from in (announced or {}).items()]
@@ -45,7 +45,7 @@ async def put_in_force(settings: SharedSettings, announced: Mapping[datetime, da
         await producer.stop()
 
 
-async def put_in_force_long_ago(settings: SharedSettings) -> None:
+async def write_retention_announced_in_time(settings: SharedSettings) -> None:
     """The same, with what a processor announced so long ago that it may close days now."""
     at = datetime.now(UTC) - IN_TIME
-    await put_in_force(settings, {at: first_kept_day(at, settings.retention_days)})
+    await write_retention(settings, {at: first_kept_day(at, settings.retention_days)})

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from schemas.retention import Retention, start_of
+from schemas.retention import LONGEST_UNREAD, Retention, start_of
 
 ID_BYTES = 16
-_HEARD_WITHIN = timedelta(days=1)
-"""A gateway that has not heard for longer which days are kept accepts nothing."""
 
 Where = tuple[int, int]
 """Partition and offset of a message."""
@@ -97,7 +95,7 @@ class Sent:
                     self.erased_unique += 1
             elif row.occurred_at < self._kept_from:
                 self._expired[user].add(event)
-                if row.occurred_at < start_of(self.retention.announced_by(row.received_at - _HEARD_WITHIN)):
+                if row.occurred_at < start_of(self.retention.announced_by(row.received_at - LONGEST_UNREAD)):
                     self._too_old[user].add(event)
             else:
                 self._kept[user] += event

@@ -15,8 +15,10 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 RUNBOOK: Final = "docs/runbook.md"
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="$datasource")
 HEIGHT: Final = 8
-HALF, THIRD, QUARTER = 12, 8, 6
+HALF, QUARTER = 12, 6
 """Widths of panels, of 24 columns."""
+HERE: Final = 'instance=~"$instance"'
+"""Selects the instances that are chosen in the dashboard."""
 
 Panel = TypeVar("Panel", timeseries.Panel, stat.Panel, gauge.Panel, barchart.Panel, piechart.Panel)
 
@@ -68,11 +70,17 @@ def table(expression: str) -> prometheus.Dataquery:
     return instant(expression).format(PromQueryFormat.TABLE)
 
 
+def quantiles(histogram: str, *percents: int) -> list[prometheus.Dataquery]:
+    """Percentiles of a histogram."""
+    rates = f"sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))"
+    return [query(f"histogram_quantile({percent / 100:g}, {rates})", f"p{percent}") for percent in percents]
+
+
 def lines(
-    title: str, description: str, unit: str, *queries: prometheus.Dataquery, span: int = HALF, stacked: bool = False
+    title: str, description: str, unit: str, *queries: prometheus.Dataquery, stacked: bool = False
 ) -> timeseries.Panel:
     """A time series from 0 upwards."""
-    panel = _filled(timeseries.Panel(), title, description, unit, queries, span).min(0).fill_opacity(10)
+    panel = _filled(timeseries.Panel(), title, description, unit, queries, HALF).min(0).fill_opacity(10)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(options.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI))
     if stacked:
@@ -86,12 +94,11 @@ def number(
     unit: str,
     expression: str,
     *,
-    span: int = QUARTER,
     warn: float | None = None,
     alarm: float | None = None,
 ) -> stat.Panel:
     """One number; yellow from `warn` on, red from `alarm` on."""
-    panel = _filled(stat.Panel(), title, description, unit, [instant(expression)], span)
+    panel = _filled(stat.Panel(), title, description, unit, [instant(expression)], QUARTER)
     return panel.thresholds(thresholds(warn, alarm))
 
 
@@ -105,20 +112,20 @@ def thresholds(warn: float | None = None, alarm: float | None = None) -> board.T
     return board.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def gauges(title: str, description: str, unit: str, expression: str, legend: str, span: int = HALF) -> gauge.Panel:
+def gauges(title: str, description: str, unit: str, expression: str, legend: str) -> gauge.Panel:
     """A gauge for each series."""
-    panel = _filled(gauge.Panel(), title, description, unit, [instant(expression, legend)], span)
+    panel = _filled(gauge.Panel(), title, description, unit, [instant(expression, legend)], HALF)
     return panel.min(0).thresholds(thresholds())
 
 
-def bars(title: str, description: str, unit: str, expression: str, label: str, span: int = HALF) -> barchart.Panel:
+def bars(title: str, description: str, unit: str, expression: str, label: str) -> barchart.Panel:
     """A bar for each value of a label."""
-    return _filled(barchart.Panel(), title, description, unit, [table(expression)], span).min(0).x_field(label)
+    return _filled(barchart.Panel(), title, description, unit, [table(expression)], HALF).min(0).x_field(label)
 
 
-def pie(title: str, description: str, unit: str, expression: str, legend: str, span: int = HALF) -> piechart.Panel:
+def pie(title: str, description: str, unit: str, expression: str, legend: str) -> piechart.Panel:
     """A slice for each series."""
-    panel = _filled(piechart.Panel(), title, description, unit, [instant(expression, legend)], span)
+    panel = _filled(piechart.Panel(), title, description, unit, [instant(expression, legend)], HALF)
     panel.legend(
         piechart.PieChartLegendOptions()
         .show_legend(True)

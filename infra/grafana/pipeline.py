@@ -8,10 +8,9 @@ from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from infra.grafana.panels import lines, new_dashboard, number, query, runbook
+from infra.grafana.panels import HERE, lines, new_dashboard, number, quantiles, query, runbook
 
 UID: Final = "convergio-pipeline"
-HERE: Final = 'instance=~"$instance"'
 RATE: Final = "[$__rate_interval]"
 
 
@@ -42,7 +41,7 @@ def _must_be_zero() -> list[Builder[Panel]]:
         ),
         number(
             "Dead letters",
-            f"Messages set aside in the last 24 hours. {runbook('DeadLetters')}",
+            f"Messages dead-lettered in the last 24 hours. {runbook('DeadLetters')}",
             "short",
             f"sum(increase(convergio_processor_dead_letters_total{{{HERE}}}[24h]))",
             warn=1,
@@ -68,8 +67,6 @@ def _must_be_zero() -> list[Builder[Panel]]:
 
 
 def _way_of_an_event() -> list[Builder[Panel]]:
-    acknowledged = "convergio_gateway_acknowledgement_seconds_bucket"
-    flushed = "convergio_processor_flush_seconds_bucket"
     return [
         lines(
             "Requests by outcome",
@@ -83,10 +80,7 @@ def _way_of_an_event() -> list[Builder[Panel]]:
             "Acknowledgement latency",
             f"How long Kafka takes to acknowledge a record batch. {runbook('GatewayUnavailable')}",
             "s",
-            *(
-                query(f"histogram_quantile({share}, sum by (le) (rate({acknowledged}{{{HERE}}}{RATE})))", f"p{name}")
-                for share, name in ((0.5, 50), (0.95, 95), (0.99, 99))
-            ),
+            *quantiles("convergio_gateway_acknowledgement_seconds", 50, 95, 99),
         ),
         lines(
             "Events in",
@@ -118,10 +112,7 @@ def _way_of_an_event() -> list[Builder[Panel]]:
             "Flush time",
             f"From the preparation of a flush to its acknowledgement. {runbook('FlushFailing')}",
             "s",
-            *(
-                query(f"histogram_quantile({share}, sum by (le) (rate({flushed}{{{HERE}}}{RATE})))", f"p{name}")
-                for share, name in ((0.5, 50), (0.99, 99))
-            ),
+            *quantiles("convergio_processor_flush_seconds", 50, 99),
         ),
         lines(
             "Flushes that failed",

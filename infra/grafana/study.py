@@ -6,10 +6,9 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
 
-from infra.grafana.panels import QUARTER, bars, gauges, lines, new_dashboard, number, pie, query, runbook
+from infra.grafana.panels import HERE, bars, gauges, lines, new_dashboard, number, pie, query, runbook
 
 UID: Final = "convergio-study"
-HERE: Final = 'instance=~"$instance"'
 
 
 def dashboard() -> board.Dashboard:
@@ -117,7 +116,6 @@ def dashboard() -> board.Dashboard:
                 "short",
                 f'1000 * sum(increase(convergio_events_total{{category="error",{HERE}}}[$__range]))'
                 f' / sum(increase(convergio_events_total{{action="page_view",{HERE}}}[$__range]))',
-                span=QUARTER,
                 warn=20,
                 alarm=100,
             )

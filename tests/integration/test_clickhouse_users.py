@@ -32,7 +32,7 @@ from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from schemas.settings import SharedSettings
 from schemas.sql import migrations
-from tests.closing import close_days, put_in_force_long_ago
+from tests.closing import close_days, write_retention_announced_in_time
 from tests.commands import COMMAND, Convergio
 from tests.conftest import MakeTopic
 from tests.events import erasure, expected_sessions, message, sent
@@ -316,7 +316,7 @@ async def test_a_partition_that_is_too_large_to_drop_is_named_once_and_the_other
             kafka_bootstrap=kafka_bootstrap,
             events_topic=topic,
         )
-        await put_in_force_long_ago(settings)
+        await write_retention_announced_in_time(settings)
         minutes = 60 * 24 * (settings.retention_days + 10)
         large = [sent(minutes_ago=minutes) for _ in range(4000)]
         small = [sent(minutes_ago=minutes + 60 * 24) for _ in range(2)]

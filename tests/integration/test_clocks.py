@@ -14,7 +14,7 @@ from processors.metrics import ProcessorMetrics
 from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
-from tests.closing import put_in_force_long_ago
+from tests.closing import write_retention_announced_in_time
 from tests.conftest import MakeTopic
 from tests.events import Sent, expected_sessions, message, sent
 from tests.in_process import Processor
@@ -33,7 +33,7 @@ async def kafka_settings(
     topics = {"kafka_bootstrap": kafka_bootstrap, "events_topic": await make_topic("events")}
     settings = processor_settings.model_copy(update=topics)
     await make_topic("events.retention", retention_ms="-1")
-    await put_in_force_long_ago(settings)
+    await write_retention_announced_in_time(settings)
     return settings
 
 

@@ -1,4 +1,4 @@
-"""One retention for gateways and processors: an event answered 202 is shown, whatever it is set to later."""
+"""Gateways and processors read one retention: an event answered 202 is shown even if the retention changes later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse.client import connect
 from infra.kafka.retention import put_in_force
@@ -24,7 +23,7 @@ from processors.sink import Sink
 from schemas.kafka import client_options
 from schemas.retention import Retention, announcement_record, first_kept_day
 from tests import closing
-from tests.closing import put_in_force_long_ago
+from tests.closing import write_retention_announced_in_time
 from tests.conftest import MakeTopic
 from tests.events import message, sent
 from tests.gateway import batch, create_retention_topic, event, rfc3339, running_gateway, until, until_ready
@@ -59,17 +58,13 @@ async def store(settings: ProcessorSettings, *minutes_ago: float) -> None:
     processor.sink.close()
 
 
-def views(settings: ProcessorSettings) -> Client:
-    return connect(settings)
-
-
 async def test_an_event_accepted_after_retention_was_raised_is_shown_and_one_of_a_closed_day_is_refused(
     pipeline: Pipeline, one_day: ProcessorSettings
 ) -> None:
-    await put_in_force_long_ago(one_day)
+    await write_retention_announced_in_time(one_day)
     await store(one_day, 1, 5 * DAY_MINUTES)
     await check(one_day, times=3)
-    with views(one_day) as client:
+    with connect(one_day) as client:
         assert (count(client, "events"), count(client, "events_data")) == (1, 1)
 
     raised = Settings(**one_day.model_dump(exclude={"retention_days"}), retention_days=90)
@@ -94,7 +89,7 @@ async def test_an_event_accepted_after_retention_was_raised_is_shown_and_one_of_
 async def test_no_gateway_accepts_more_than_is_kept_whatever_its_own_settings_say(
     pipeline: Pipeline, one_day: ProcessorSettings
 ) -> None:
-    await closing.put_in_force(one_day)
+    await closing.write_retention(one_day)
     chosen = gateway_settings(
         pipeline.settings.kafka_bootstrap, pipeline.settings.events_topic, retention_days=400, kafka_linger_ms=0
     )
@@ -113,7 +108,7 @@ async def test_a_gateway_hears_of_a_change_while_it_runs(pipeline: Pipeline, one
     old = rfc3339(datetime.now(UTC) - timedelta(days=5))
     async with running_gateway(chosen) as gateway:
         assert (await gateway.post(batch(event(timestamp=old)))).status == 202
-        await closing.put_in_force(one_day)
+        await closing.write_retention(one_day)
 
         async def refuses() -> bool:
             return (await gateway.post(batch(event(timestamp=old)))).codes == ["too_old"]
@@ -183,19 +178,17 @@ async def test_what_was_read_is_relied_on_for_a_day_and_no_longer(kafka_bootstra
     assert "run `convergio migrate`" in refused.value.detail
 
 
-async def test_a_day_is_announced_two_days_before_it_is_closed(
-    one_day: ProcessorSettings, caplog: pytest.LogCaptureFixture
-) -> None:
-    await closing.put_in_force(one_day)
+async def test_a_day_is_announced_two_days_before_it_is_closed(one_day: ProcessorSettings) -> None:
+    await closing.write_retention(one_day)
     await store(one_day, 1, 5 * DAY_MINUTES)
     await check(one_day, times=3)
     retention = await RetentionTopic(one_day).read()
     assert isinstance(retention, Retention)
     (announced,) = retention.announcements
     assert announced.keep_from == first_kept_day(datetime.now(UTC), 1)
-    with views(one_day) as client:
+    with connect(one_day) as client:
         assert count(client, "events") == 2
-        await put_in_force_long_ago(one_day)
+        await write_retention_announced_in_time(one_day)
         await check(one_day, times=3)
         assert count(client, "events") == 1
 
@@ -208,13 +201,13 @@ async def test_no_day_is_closed_while_a_message_waits(
 ) -> None:
     """The message may hold an event of that day, accepted before its day was announced."""
     monkeypatch.setattr(housekeeping, "_CATCH_UP_SECONDS", 0.2)
-    await put_in_force_long_ago(one_day)
+    await write_retention_announced_in_time(one_day)
     await store(one_day, 1, 5 * DAY_MINUTES)
     waits = sent(minutes_ago=5 * DAY_MINUTES)
     await pipeline.send(message([waits], 0, partition=1))
     await check(one_day, times=2)
     assert "not everything in Kafka is processed yet" in caplog.text
-    with views(one_day) as client:
+    with connect(one_day) as client:
         assert count(client, "events") == 2
         async with pipeline.processor():
             await pipeline.until_committed()
@@ -231,16 +224,16 @@ async def test_without_a_retention_in_force_nothing_is_closed(
     await store(settings, 1, 5 * DAY_MINUTES)
     await check(settings)
     assert "run `convergio migrate`" in caplog.text
-    with views(settings) as client:
+    with connect(settings) as client:
         assert count(client, "events") == 2
 
 
 async def test_days_that_were_closed_before_there_were_announcements_are_announced(
     pipeline: Pipeline, one_day: ProcessorSettings
 ) -> None:
-    await closing.put_in_force(pipeline.settings)
+    await closing.write_retention(pipeline.settings)
     await store(one_day, 1, 5 * DAY_MINUTES)
-    with views(one_day) as client:
+    with connect(one_day) as client:
         closed = closing.last_closable(datetime.now(UTC), 1)
         client.insert("totals_data", [["day", closed]], column_names=["source", "closed_day"])
     await check(pipeline.settings)
