@@ -46,6 +46,7 @@ async def write_retention(settings: SharedSettings, announced: Mapping[datetime,
 
 
 async def write_retention_announced_in_time(settings: SharedSettings) -> None:
-    """The same, with what a processor announced so long ago that it may close days now."""
-    at = datetime.now(UTC) - IN_TIME
-    await write_retention(settings, {at: first_kept_day(at, settings.retention_days)})
+    """The same, with an announcement that lets processors close days up to `last_closable` now, at any time of day."""
+    now = datetime.now(UTC)
+    keep_from = last_closable(now, settings.retention_days) + timedelta(days=1)
+    await write_retention(settings, {now - IN_TIME: keep_from})
