@@ -113,7 +113,7 @@ CASES: dict[str, Case] = {
 SUMMARIES = {
     "TargetDown": "convergio-gateway at a cannot be scraped",
     "JobMissing": "Prometheus scrapes no convergio-processor at all",
-    "GatewayNotReady": "The gateway at a takes no events: Kafka does not answer",
+    "GatewayNotReady": "The gateway at a takes no events; its /readyz gives the reason",
     "GatewayUnavailable": "10% of the requests are answered with a 5xx",
     "EventsStoredLate": "A message has waited for 1m 1s to be stored",
     "CommitsStandStill": "Messages wait in partition 0 and no processor processes any",
