@@ -90,6 +90,12 @@ class RunningStack:
             for name, labels, value in SAMPLE.findall(text)
         }
 
+    async def running_audit(self) -> dict[str, float]:
+        """The samples of the running audit, without their prefix."""
+        text = await self.get(f"http://127.0.0.1:{self.config.audit_port}/metrics")
+        samples = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("convergio_audit_")]
+        return {name.removeprefix("convergio_audit_"): float(value) for name, value in samples}
+
     async def get(self, url: str, **headers: str) -> str:
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
             assert response.status == 200, await response.text()

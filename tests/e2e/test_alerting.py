@@ -45,13 +45,6 @@ async def receiver() -> AsyncIterator[tuple[Receiver, int]]:
     await runner.cleanup()
 
 
-async def audited(stack: RunningStack) -> dict[str, float]:
-    """What the running audit shows, without its prefix."""
-    text = await stack.get(f"http://127.0.0.1:{stack.config.audit_port}/metrics")
-    samples = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("convergio_audit_")]
-    return {name.removeprefix("convergio_audit_"): float(value) for name, value in samples}
-
-
 @needs_prometheus
 @needs_alertmanager
 async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_is_put_right(
@@ -70,10 +63,11 @@ async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_i
     sent = (await stack.audit())["sent"]
 
     async def all_checked() -> bool:
-        return (await audited(stack))["checked_events_total"] == sent > 0
+        checked = (await stack.running_audit())["checked_events_total"]
+        return checked == float(sent) > 0
 
     await until(all_checked)
-    assert (await audited(stack))["missing_events"] == 0
+    assert (await stack.running_audit())["missing_events"] == 0
     with stack.paused("audit"):
         await stack.convergio(*simulate, "--seed", "7")
         await stack.audit()
@@ -91,7 +85,7 @@ async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_i
         prometheus(tmp_path, targets, alertmanager_port) as server,
     ):
         await until(lambda: received.states.get("AuditFoundViolation") == "firing")
-        found = await audited(stack)
+        found = await stack.running_audit()
         assert found["missing_events"] == lost
         assert found["wrong_sessions"] > 0
         assert [labels for labels, _ in await server.query('ALERTS{alertname="AuditFoundViolation"}')]
@@ -99,4 +93,4 @@ async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_i
         assert f'"partition": {partition}, "offset": {offset}' in log
         await stack.rows("INSERT INTO events_data SELECT * FROM lost")
         await until(lambda: received.states.get("AuditFoundViolation") == "resolved")
-    assert (await audited(stack))["missing_events"] == 0
+    assert (await stack.running_audit())["missing_events"] == 0

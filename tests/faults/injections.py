@@ -335,7 +335,7 @@ def _processor(rng: Random) -> str:
     return f"processor-{rng.randrange(3)}"
 
 
-_SERVICES = ("processor-0", "processor-1", "processor-2", "ingest-0", "ingest-1", "exporter", "clickhouse")
+_SERVICES = ("processor-0", "processor-1", "processor-2", "ingest-0", "ingest-1", "exporter", "audit", "clickhouse")
 
 INJECTIONS: dict[str, Injection] = {
     **{f"kill {service}": partial(kill, service) for service in _SERVICES},

@@ -29,6 +29,7 @@ SETTINGS = {
     "CONVERGIO_CACHE_EVENTS": "500",
     "CONVERGIO_RETENTION_CHECK_SECONDS": "5",
     "CONVERGIO_ERASURE_SWEEP_SECONDS": "2",
+    "CONVERGIO_AUDIT_RECHECK_SECONDS": "2",
 }
 QUICK = RestartPolicy(first_delay=0.1, factor=1.0)
 """What dies is back at once, however often it dies."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 
 from infra.local.probes import answers_ok
@@ -20,6 +21,10 @@ SHOWN_METRICS = {
     "sessions": "convergio_sessions_total",
     "study_minutes": "convergio_study_minutes_total",
 }
+AUDIT_VIOLATIONS = (
+    *("missing_events", "doubled_events", "wrong_sessions", "erased_users_shown", "unreadable_messages"),
+    "unchecked_messages_total",
+)
 _STUDENTS_ASKED = 5
 _METRICS_SECONDS = 60.0
 
@@ -101,11 +106,31 @@ async def judge(
         "erased but shown", await _rows_of(stack, {line["user"] for line in erased} - {line["user"] for line in lines})
     )
     verdict.expect("mistakes the audit found", () if report["good"] else [report])
+    await _judge_running_audit(verdict, stack)
     if not unlisted:
         await _judge_lifetime(verdict, stack, oracle, gone)
         await _judge_metrics(verdict, stack, oracle, gone)
     await _judge_statistics(verdict, stack, oracle)
     return verdict
+
+
+async def _judge_running_audit(verdict: Verdict, stack: RunningStack) -> None:
+    """It checks at a bounded rate, and looks again at what it found."""
+    shown: dict[str, float] = {}
+
+    async def quiet() -> bool:
+        try:
+            shown.update(await stack.running_audit())
+        except aiohttp.ClientError:  # it was killed a moment ago
+            return False
+        return not any(shown[name] for name in (*AUDIT_VIOLATIONS, "lag_seconds"))
+
+    try:
+        await until(quiet, seconds=_METRICS_SECONDS)
+    except TimeoutError:
+        verdict.expect("mistakes the running audit found", [shown])
+    else:
+        verdict.expect("mistakes the running audit found", ())
 
 
 async def _judge_rows(verdict: Verdict, stack: RunningStack, oracle: Oracle, users: Set[str] | None) -> None:
