@@ -29,6 +29,7 @@ def serve(settings: ExporterSettings) -> None:
             server_header=False,
             ssl_certfile=settings.exporter_tls_cert,
             ssl_keyfile=settings.exporter_tls_key,
+            timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=10,
         )
     ).run()

@@ -91,13 +91,6 @@ class GatewaySettings(SharedSettings):
     clock_skew_tolerance_seconds: float = Field(
         60.0, ge=0, description="A client clock further off than this has its timestamps shifted."
     )
-    keep_alive_seconds: int = Field(
-        75,
-        ge=1,
-        le=3600,
-        description="How long an idle connection is kept; longer than the load balancer keeps its own, or it will"
-        " send requests over connections just closed.",
-    )
     drain_delay_seconds: float = Field(
         1.0, ge=0, le=300, description="Time between not being ready any more and closing the listener."
     )

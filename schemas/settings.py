@@ -104,6 +104,13 @@ class SharedSettings(BaseSettings):
     trusted_proxies: Texts = Field(
         (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
     )
+    keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="How long gateways and the exporter keep an idle connection; longer than the load balancer keeps"
+        " its own, or it will send requests over connections just closed.",
+    )
     rate_limit_enabled: bool = Field(
         True, description="Limit requests per address, and events and requests for statistics per user."
     )
