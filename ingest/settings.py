@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.events import MAX_EVENTS_PER_BATCH
-from schemas.settings import Port, SharedSettings, split_list
+from schemas.settings import ListenHost, Port, SharedSettings, split_list
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -21,7 +21,9 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_list)
 class GatewaySettings(SharedSettings):
     """The write path's settings, beside the shared ones."""
 
-    ingest_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    ingest_host: ListenHost = Field(
+        "127.0.0.1", description="Address the gateway listens on; `::` is every address, of IPv6 and IPv4."
+    )
     ingest_port: Port = Field(8000, description="Port the gateway listens on.")
 
     write_keys: Secrets = Field(

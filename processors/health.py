@@ -7,6 +7,7 @@ Outside of Faust and of the event loop, so that a wedged loop is reported instea
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -16,11 +17,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry
 
-from schemas.addresses import is_all_ipv6
+from schemas.addresses import is_all_ipv6, url
 from schemas.exposition import exposed
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
 
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -113,6 +116,7 @@ class HealthServer:
         """Raises `OSError` if the address is taken."""
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         server = _Ipv6Server if family == socket.AF_INET6 else _Server
+        self._url = url(host, port)
         self._server: WSGIServer = make_server(host, port, _app(health, registry), server, _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
@@ -120,6 +124,7 @@ class HealthServer:
         """Begins to answer; saying so again changes nothing (Faust announces a worker twice)."""
         if self._thread.ident is None:
             self._thread.start()
+            log.info("listening", extra={"url": self._url})
 
     def close(self) -> None:
         """Stops answering and frees the port."""

@@ -10,9 +10,14 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def url(host: str, port: int, *, tls: bool = False) -> str:
+    """The URL of a service that listens on the host, as its log has it."""
+    return f"{'https' if tls else 'http'}://{authority(host, port)}"
+
+
 def local_url(host: str, port: int) -> str:
     """The URL at which this machine reaches a service that listens on the host."""
-    return f"http://{authority(reachable(host), port)}"
+    return url(reachable(host), port)
 
 
 def reachable(host: str) -> str:

@@ -34,6 +34,14 @@ CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+def _without_brackets(value: object) -> object:
+    return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+
+
+ListenHost = Annotated[str, BeforeValidator(_without_brackets), Field(min_length=1)]
+"""A name or an address to listen on; `::` means every address, of IPv6 and IPv4."""
+
+
 def split_list(value: object) -> object:
     """A list written as text: comma-separated, or JSON."""
     if not isinstance(value, str):

@@ -44,6 +44,9 @@ def stack_config(
         processor_port=processor_port or settings.processor_port,
         ingest=ingest,
         processors=processors,
+        ingest_host=settings.ingest_host,
+        exporter_host=settings.exporter_host,
+        processor_host=settings.processor_host,
     )
 
 

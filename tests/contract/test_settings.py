@@ -136,6 +136,7 @@ def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> 
         ("CONVERGIO_ALLOWED_ORIGINS", "null"),
         ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org/"),
         ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org,*"),
+        ("CONVERGIO_INGEST_HOST", ""),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +170,13 @@ def test_origins_of_pages_and_apps_are_kept_in_one_spelling(monkeypatch: pytest.
         "app://.",
         "chrome-extension://abc",
     )
+
+
+@pytest.mark.parametrize("name", ["ingest_host", "exporter_host", "processor_host"])
+@pytest.mark.parametrize("given", ["::", "[::]", "::1", "0.0.0.0", "localhost"])
+def test_services_listen_on_addresses_of_both_kinds(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable(name), given)
+    assert getattr(load(), name) == given.strip("[]")
 
 
 def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

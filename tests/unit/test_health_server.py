@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from infra.local.ports import HOST, free_ports
 from processors.health import Health, HealthServer
+from schemas.addresses import authority
 
 DEADLINE_SECONDS = 5
 CLIENTS_THAT_STALL = 20
@@ -101,6 +102,9 @@ def test_a_scrape_gets_the_format_it_likes_best(port: int, accept: str, content_
 
 
 @pytest.mark.parametrize(("host", "reached"), [("::", ("::1", HOST)), ("::1", ("::1",)), ("0.0.0.0", (HOST,))])
-def test_probes_are_answered_at_every_kind_of_address(host: str, reached: tuple[str, ...]) -> None:
-    with health_server(host) as port:
+def test_probes_are_answered_at_every_kind_of_address(
+    host: str, reached: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "processors"), health_server(host) as port:
+        assert [vars(record)["url"] for record in caplog.records] == [f"http://{authority(host, port)}"]
         assert [ask(port, "GET", "/healthz", client)[0] for client in reached] == [200] * len(reached)
