@@ -107,9 +107,9 @@ class SharedSettings(BaseSettings):
     )
     allowed_origins: Texts = Field(
         (),
-        description="Origins (https://app.example.org, capacitor://localhost) whose pages may send events and read their"
-        " user's statistics, beside the services' own; none configured: origins are not checked and no other origin may"
-        " read an answer.",
+        description="Origins (https://app.example.org, capacitor://localhost) whose pages may send events and read"
+        " their user's statistics, beside the services' own; none configured: origins are not checked and no other"
+        " origin may read an answer.",
     )
     trusted_proxies: Texts = Field(
         (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
