@@ -6,16 +6,14 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import SecretStr
 
-from exporter import ExporterSettings
-from infra.clickhouse.migrate import migrate
-from tests.exporter import Exporter, running_exporter
+from tests.exporter import Exporter, exporter_over_empty_tables
 from tests.gateway import EVENTS, Gateway, batch, create_topic, running_gateway, settings
 from tests.servers import ClickHouseAddress
 
@@ -59,26 +57,16 @@ async def post(gateway: Gateway, *lines: tuple[str, str], user: str | None = Non
 
 
 @pytest.fixture(scope="module")
-def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
-    """One database for the module: these tests only look at it."""
-    with clickhouse.own_database() as name:
-        yield name
-
-
-@pytest.fixture(scope="module")
-async def exporter(clickhouse: ClickHouseAddress, database: str) -> AsyncIterator[Exporter]:
+async def exporter(clickhouse: ClickHouseAddress) -> AsyncIterator[Exporter]:
     """An exporter that lets an address ask once."""
-    chosen = ExporterSettings(
-        **clickhouse.settings(database),
-        operator_token=SecretStr(TOKEN),
-        allowed_origins=(APP,),
-        trusted_proxies=("127.0.0.0/8",),
+    async with exporter_over_empty_tables(
+        clickhouse,
+        operator_token=TOKEN,
+        allowed_origins=APP,
+        trusted_proxies="127.0.0.0/8",
         stats_address_requests_burst=1,
         stats_address_requests_per_second=0.001,
-    )
-    migrate(chosen)
-    async with running_exporter(chosen) as running:
-        await running.board.refresh()
+    ) as running:
         yield running
 
 

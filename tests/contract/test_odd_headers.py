@@ -8,16 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
-from exporter import ExporterSettings
-from infra.clickhouse.migrate import migrate
 from infra.local.ports import HOST, free_ports
 from processors.health import Health, HealthServer
-from tests.exporter import Exporter, running_exporter
+from tests.exporter import Exporter, exporter_over_empty_tables
 from tests.gateway import EVENTS, Gateway, batch, create_topic, running_gateway
 from tests.gateway import settings as gateway_settings
 from tests.raw_http import exchange, post, statuses
@@ -115,25 +112,16 @@ async def gateway(kafka_bootstrap: str) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
-    with clickhouse.own_database() as name:
-        yield name
-
-
-@pytest.fixture(scope="module")
-async def exporter(clickhouse: ClickHouseAddress, database: str) -> AsyncIterator[Exporter]:
-    chosen = ExporterSettings(
-        **clickhouse.settings(database),
-        operator_token=SecretStr(TOKEN),
-        allowed_origins=(APP,),
-        trusted_proxies=("127.0.0.0/8",),
+async def exporter(clickhouse: ClickHouseAddress) -> AsyncIterator[Exporter]:
+    async with exporter_over_empty_tables(
+        clickhouse,
+        operator_token=TOKEN,
+        allowed_origins=APP,
+        trusted_proxies="127.0.0.0/8",
         exporter_user="prometheus",
-        exporter_password=SecretStr("the password"),
+        exporter_password="the password",
         rate_limit_enabled=False,
-    )
-    migrate(chosen)
-    async with running_exporter(chosen) as running:
-        await running.board.refresh()
+    ) as running:
         yield running
 
 
@@ -158,6 +146,7 @@ async def assert_answered(port: int, request: tuple[str, str], headers: list[tup
 
 
 @fuzz
+@example(request=("GET", "/metrics"), headers=[("Accept", "text/plain;version=abc")])
 @given(request=st.sampled_from(AT_GATEWAY), headers=HEADERS)
 async def test_the_gateway_answers_whatever_headers_say(
     gateway: Gateway, request: tuple[str, str], headers: list[tuple[str, str]]
@@ -166,6 +155,7 @@ async def test_the_gateway_answers_whatever_headers_say(
 
 
 @fuzz
+@example(request=("GET", "/metrics"), headers=[("Accept", "text/plain;version=abc")])
 @given(request=st.sampled_from(AT_EXPORTER), headers=HEADERS)
 async def test_the_exporter_answers_whatever_headers_say(
     exporter: Exporter, request: tuple[str, str], headers: list[tuple[str, str]]
@@ -174,6 +164,7 @@ async def test_the_exporter_answers_whatever_headers_say(
 
 
 @fuzz
+@example(request=("GET", "/metrics"), headers=[("Accept", "text/plain;version=abc")])
 @given(request=st.sampled_from(AT_PROCESSOR), headers=HEADERS)
 async def test_a_processor_answers_probes_whatever_headers_say(
     processor_port: int, request: tuple[str, str], headers: list[tuple[str, str]]
