@@ -104,7 +104,14 @@ async def running_exporter(
     clock = clock or ManualClock()
     app = app or create_app(settings, clock=clock)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, lifespan="on", access_log=False, log_config=None, proxy_headers=False
+        app,
+        host="127.0.0.1",
+        port=port,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
