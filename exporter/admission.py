@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
-from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from exporter.auth import Audience, Denied, audience
@@ -21,6 +20,7 @@ from exporter.settings import ExporterSettings
 from schemas.limits import TokenBuckets
 from schemas.metrics import STATS_REFUSALS, StatsRefusal
 from schemas.proxies import Peers
+from schemas.requests import request_headers
 
 BUSY_SECONDS: Final = 1
 """The `Retry-After` of a request that finds no slot free."""
@@ -83,19 +83,17 @@ class Admission:
                 del self._in_progress[who.user]
 
     def _audience(self, scope: Scope) -> Audience:
-        request = HTTPConnection(scope)
+        headers = request_headers(scope["headers"])
+        address = self._peers.client_key(scope, headers)
         try:
-            who = audience(self._operator_token, request.headers.get("authorization"), request.cookies)
+            who = audience(self._operator_token, headers)
         except Denied:
-            self._charge_address(scope)
+            self._charge(self._addresses, address, "address")
             raise
         if who.user is not None:
-            self._charge_address(scope)
+            self._charge(self._addresses, address, "address")
             self._charge(self._users, str(who.user), "user")
         return who
-
-    def _charge_address(self, scope: Scope) -> None:
-        self._charge(self._addresses, self._peers.client_key(scope, dict(scope["headers"])), "address")
 
     def _charge(self, buckets: TokenBuckets | None, key: str, reason: StatsRefusal) -> None:
         if buckets is not None and (wait := buckets.take(key, 1)):

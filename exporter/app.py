@@ -14,11 +14,12 @@ from fastapi.responses import PlainTextResponse
 from exporter.admission import Admission
 from exporter.auth import Denied, admit_scrape
 from exporter.board import Board, StaleError
-from exporter.metrics import OPENMETRICS, TEXT
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
 from exporter.stats_query import StatsReader
 from exporter.stats_routes import serve_statistics
+from schemas.exposition import OPENMETRICS, TEXT
+from schemas.requests import header_text, request_headers
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,10 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
     async def metrics(request: Request) -> Response:
         """The metrics, as of the last refresh; the format follows the Accept header."""
         try:
-            admit_scrape(settings, request.headers.get("authorization"))
+            sent = request_headers(request.scope["headers"])
+            admit_scrape(settings, sent)
             body, headers = board.exposition().negotiated(
-                request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+                header_text(sent, b"accept"), header_text(sent, b"accept-encoding")
             )
         except Denied as denied:
             challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}

@@ -12,9 +12,8 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from exporter.settings import ExporterSettings
-
-UID_COOKIE = "convergio_uid"
-"""The gateway's first-party cookie; its value is the user's id."""
+from schemas.cookies import UID_COOKIE, cookie_user
+from schemas.requests import bearer_token
 
 
 class Denied(Exception):
@@ -34,16 +33,15 @@ class Audience:
     user: UUID | None
 
 
-def admit_scrape(settings: ExporterSettings, authorization: str | None) -> None:
-    """Raises `Denied` (401) unless the header carries one of the configured credentials, or none is configured."""
+def admit_scrape(settings: ExporterSettings, headers: Mapping[bytes, bytes]) -> None:
+    """Raises `Denied` (401) unless the headers carry one of the configured credentials, or none is configured."""
     token, user, password = settings.exporter_token, settings.exporter_user, settings.exporter_password
     if token is None and user is None:
         return
-    scheme, credentials = _split(authorization)
-    if scheme == "bearer" and token is not None and _same(credentials, token):
+    if token is not None and _same(bearer_token(headers), token):
         return
-    if scheme == "basic" and user is not None and password is not None:
-        sent_user, _, sent_password = _decode_basic(credentials).partition(":")
+    if user is not None and password is not None:
+        sent_user, _, sent_password = _basic(headers).partition(b":")
         # Both are compared whatever the first says, so that the time taken tells nothing.
         if _same(sent_user, SecretStr(user)) & _same(sent_password, password):
             return
@@ -56,42 +54,33 @@ def admit_scrape(settings: ExporterSettings, authorization: str | None) -> None:
     )
 
 
-def audience(operator_token: SecretStr | None, authorization: str | None, cookies: Mapping[str, str]) -> Audience:
+def audience(operator_token: SecretStr | None, headers: Mapping[bytes, bytes]) -> Audience:
     """Whose statistics a request may read: everybody's with the operator token, else the cookie's user's.
 
-    Raises `Denied`: 403 for a wrong token, 401 with neither token nor a cookie that holds an id.
+    Any other `Authorization` is somebody else's, for example that of a proxy which protects a site, and says nothing
+    about a user who has a cookie. Raises `Denied` without a cookie that holds an id: 403 for a wrong token, else 401.
     """
-    scheme, credentials = _split(authorization)
-    if scheme == "bearer":
-        if operator_token is None or not _same(credentials, operator_token):
-            raise Denied(403, "the token is not the operator token")
+    token = bearer_token(headers)
+    if operator_token is not None and _same(token, operator_token):
         return Audience(None)
-    user = _user(cookies.get(UID_COOKIE))
-    if user is None:
-        raise Denied(401, f"statistics need the cookie {UID_COOKIE} or an operator token", 'Bearer realm="convergio"')
-    return Audience(user)
+    user = cookie_user(headers)
+    if user is not None:
+        return Audience(UUID(user))
+    if token is not None:
+        raise Denied(403, "the token is not the operator token")
+    raise Denied(401, f"statistics need the cookie {UID_COOKIE} or an operator token", 'Bearer realm="convergio"')
 
 
-def _user(cookie: str | None) -> UUID | None:
+def _basic(headers: Mapping[bytes, bytes]) -> bytes:
+    """`user:password` of `Authorization: Basic …`; empty if there is none."""
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
     try:
-        user = UUID(cookie)
-    except (TypeError, ValueError):
-        return None
-    # Python reads more spellings than the gateway ever writes.
-    return user if str(user) == (cookie or "").lower() else None
+        return b64decode(credentials.strip(), validate=True)
+    except binascii.Error:
+        return b""
 
 
-def _split(authorization: str | None) -> tuple[str, str]:
-    scheme, _, credentials = (authorization or "").partition(" ")
-    return scheme.lower(), credentials.strip()
-
-
-def _decode_basic(credentials: str) -> str:
-    try:
-        return b64decode(credentials, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _same(sent: str, secret: SecretStr) -> bool:
-    return hmac.compare_digest(sent.encode(), secret.get_secret_value().encode())
+def _same(sent: bytes | None, secret: SecretStr) -> bool:
+    return sent is not None and hmac.compare_digest(sent, secret.get_secret_value().encode())

@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.negotiation import preferred
 from exporter.snapshot import Lifetime, Reading, Windows
 from schemas import metrics as m
 from schemas.events import CATEGORIES, FEATURES
-
-TEXT = exposition.CONTENT_TYPE_PLAIN_0_0_4
-OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
+from schemas.exposition import OPENMETRICS, TEXT, openmetrics_of, text_of, wants_openmetrics
+from schemas.negotiation import preferred
 
 MS_PER_MINUTE = 60_000
 
@@ -105,13 +101,12 @@ class Exposition:
     @classmethod
     def of(cls, snapshot: Snapshot) -> Exposition:
         collector = SnapshotCollector(snapshot)
-        text = exposition.generate_latest(collector)
-        modern: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call]
+        text, modern = text_of(collector), openmetrics_of(collector)
         return cls(text, gzip.compress(text, 5, mtime=0), modern, gzip.compress(modern, 5, mtime=0))
 
     def negotiated(self, accept: str, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
         """The body and the headers for a request's Accept and Accept-Encoding; empty ones accept anything."""
-        modern = preferred(accept, ("text/plain", "application/openmetrics-text")) == 1
+        modern = wants_openmetrics(accept)
         compressed = preferred(accept_encoding, ("identity", "gzip")) == 1
         if modern:
             body = self.openmetrics_gzip if compressed else self.openmetrics

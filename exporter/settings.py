@@ -8,13 +8,15 @@ from pydantic import Field, SecretStr, model_validator
 
 from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
-from schemas.settings import Port, SharedSettings
+from schemas.settings import ListenHost, Port, SharedSettings
 
 
 class ExporterSettings(SharedSettings):
     """How metrics and statistics are served; see `schemas.settings` for what all services share."""
 
-    exporter_host: str = Field("127.0.0.1", description="Address the exporter listens on.")
+    exporter_host: ListenHost = Field(
+        "127.0.0.1", description="Address the exporter listens on; `::` is every address, of IPv6 and IPv4."
+    )
     exporter_port: Port = Field(9464, description="Port the exporter listens on.")
 
     refresh_seconds: float = Field(2.0, gt=0, le=60, description="Pause between two refreshes of the metrics.")

@@ -12,12 +12,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.admission import Admission, Refused
 from exporter.auth import Audience, Denied
-from exporter.negotiation import preferred
 from exporter.problems import RESPONSES, Kind, problem
 from exporter.queries import ReadError
 from exporter.settings import ExporterSettings
@@ -26,9 +24,13 @@ from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zo
 from exporter.stats_model import StatsModel, stats_model
 from exporter.stats_query import Statistics, StatsReader
 from schemas.metrics import StatsRefusal
+from schemas.negotiation import preferred
+from schemas.origins import AllowedOrigins
+from schemas.requests import head_as_get, header_text, request_headers
 from schemas.score import SCORE_DAYS
 
 PATH = "/api/telemetry/stats"
+METHODS = b"GET, HEAD, OPTIONS"
 
 _CSV_HEADERS = {
     "Content-Type": "text/csv; charset=utf-8",
@@ -48,7 +50,7 @@ _REFUSED: dict[StatsRefusal, str] = {
 
 log = logging.getLogger(__name__)
 
-HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept, Authorization, Cookie"}
+HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept, Authorization, Cookie, Origin"}
 
 
 class Question(BaseModel):
@@ -83,7 +85,7 @@ def _stats_router(settings: ExporterSettings, reader: StatsReader, clock: Clock)
         """Statistics of the calling user (cookie `convergio_uid`), or of all with the operator token as bearer."""
         now = clock()
         who: Audience = request.scope[_AUDIENCE]
-        is_csv = _wants_csv(question, request.headers.get("accept", ""))
+        is_csv = _wants_csv(question, header_text(request_headers(request.scope["headers"]), b"accept"))
         try:
             zone = time_zone(question.tz)
             days = parse_range(question.range, zone, now, settings.stats_max_days)
@@ -116,11 +118,12 @@ def serve_statistics(
 ) -> None:
     """Gives an application the route, to pages of the allowed origins too.
 
-    Parameters it does not know or understand are answered with a 400 that says which, on every route.
+    Parameters it does not know or understand are answered with a 400 that says which, and HEAD as GET, on every route.
     """
     app.include_router(_stats_router(settings, reader, clock))
     app.add_middleware(_Admitted, admission=admission)
     app.add_middleware(_StatisticsCors, origins=settings.allowed_origins)
+    app.add_middleware(_HeadAsGet)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_request: Request, error: RequestValidationError) -> Response:
@@ -158,18 +161,36 @@ class _StatisticsCors:
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
-        self._cors = CORSMiddleware(
-            app,
-            allow_origins=origins,
-            allow_methods=("GET",),
-            allow_headers=("authorization",),
-            allow_credentials=True,
-            expose_headers=("retry-after",),
-        )
+        self._allowed = AllowedOrigins(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = self._cors if scope["type"] == "http" and scope["path"] == PATH else self._app
-        await chosen(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._app(scope, receive, send)
+            return
+        headers = request_headers(scope["headers"])
+        if scope["method"] == "OPTIONS":
+            cors = self._allowed.preflight_headers(headers, METHODS)
+            await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", METHODS), *cors]})
+            await send({"type": "http.response.body"})
+            return
+        cors = self._allowed.response_headers(headers)
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *cors]
+            await send(message)
+
+        await self._app(scope, receive, send_with_cors if cors else send)
+
+
+class _HeadAsGet:
+    """Lets an application answer HEAD wherever it answers GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(head_as_get(scope), receive, send)
 
 
 def create_stats_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastAPI:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
-from typing import Final
 
 from pydantic import SecretStr
 
 from ingest.problems import Headers, Problem
-
-ALLOWED_HEADERS: Final = b"authorization, content-encoding, content-type, x-write-key"
-EXPOSED_HEADERS: Final = b"retry-after"
-PREFLIGHT_SECONDS: Final = b"600"
-
-
-def bearer(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The token of `Authorization: Bearer …`, or None."""
-    scheme, separator, token = headers.get(b"authorization", b"").partition(b" ")
-    return token.strip() if separator and scheme.lower() == b"bearer" else None
+from schemas.origins import AllowedOrigins, is_own_page
+from schemas.requests import bearer_token
 
 
 class WriteKeys:
@@ -31,7 +22,7 @@ class WriteKeys:
         """Raises a 401 problem without a key and a 403 problem with a wrong one."""
         if not self._keys:
             return
-        shown = headers.get(b"x-write-key") or bearer(headers)
+        shown = headers.get(b"x-write-key") or bearer_token(headers)
         if not shown:
             raise Problem(
                 "write-key-missing",
@@ -51,7 +42,7 @@ class OperatorToken:
 
     def check(self, headers: Mapping[bytes, bytes]) -> None:
         """Raises a 401 problem without a token and a 403 problem with a wrong one."""
-        shown = bearer(headers)
+        shown = bearer_token(headers)
         if not shown:
             raise Problem(
                 "token-missing",
@@ -66,35 +57,19 @@ class Origins:
     """Which pages may call from a browser, and the headers that let them read the answer."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        self._allowed = frozenset(origin.encode() for origin in allowed)
+        self._allowed = AllowedOrigins(allowed)
 
     def admit(self, headers: Mapping[bytes, bytes]) -> Headers:
         """The CORS headers for the answer, empty for a call from the gateway's own host or no browser.
 
         Raises an `origin-not-allowed` problem when origins are configured and this is none of them.
         """
-        origin = headers.get(b"origin")
-        if origin is None:
-            return []
-        lower = origin.lower()
-        if lower in self._allowed:
-            return [
-                (b"access-control-allow-origin", origin),
-                (b"access-control-allow-credentials", b"true"),
-                (b"access-control-expose-headers", EXPOSED_HEADERS),
-                (b"vary", b"origin"),
-            ]
-        if not self._allowed or lower.partition(b"://")[2] == headers.get(b"host", b"").lower():
-            return []
-        raise Problem("origin-not-allowed", "Pages of this origin may not call; ask the operator to allow it.")
+        cors = self._allowed.response_headers(headers)
+        if not cors and self._allowed and b"origin" in headers and not is_own_page(headers):
+            raise Problem("origin-not-allowed", "Pages of this origin may not call; ask the operator to allow it.")
+        return cors
 
     def preflight(self, headers: Mapping[bytes, bytes], methods: bytes) -> Headers:
         """The headers of the answer to a browser's OPTIONS request; raises as `admit` does."""
-        cors = self.admit(headers)
-        if cors:
-            cors += [
-                (b"access-control-allow-methods", methods),
-                (b"access-control-allow-headers", ALLOWED_HEADERS),
-                (b"access-control-max-age", PREFLIGHT_SECONDS),
-            ]
-        return cors
+        self.admit(headers)
+        return self._allowed.preflight_headers(headers, methods)

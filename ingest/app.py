@@ -34,6 +34,7 @@ from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
 from schemas.kafka import client_options
 from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
+from schemas.requests import head_as_get, request_headers
 
 log = logging.getLogger(__name__)
 
@@ -163,10 +164,10 @@ class _Front:
                 return self._events(scope, receive, send)
             if path in USER_PATHS:
                 return self._guarded(scope, receive, send, USER_PATHS[path])
-        return self._rest(scope, receive, send)
+        return self._rest(head_as_get(scope), receive, send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, path: _UserPath) -> None:
-        headers = dict(scope["headers"])
+        headers = request_headers(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":
                 cors = self._origins.preflight(headers, path.methods)
@@ -263,6 +264,7 @@ async def _answer_http(_: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     allow = (failure.headers or {}).get("allow") or (failure.headers or {}).get("Allow")
     if failure.status_code == 405 and allow:
+        allow = "GET, HEAD" if allow == "GET" else allow
         return response_to(Problem("method-not-allowed", f"Use {allow} here.", headers=((b"allow", allow.encode()),)))
     if failure.status_code == 404:
         return response_to(Problem("not-found", "The gateway's routes are listed at /docs."))

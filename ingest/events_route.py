@@ -22,9 +22,11 @@ from ingest.metrics import CLIENT_GONE, GatewayMetrics
 from ingest.problems import Headers, Problem
 from ingest.producer import Producer
 from ingest.validate import opted_out, read_batch
+from schemas.cookies import cookie_user
 from schemas.events import MAX_EVENTS_PER_BATCH, Rejection, Verdict
 from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
+from schemas.requests import request_headers
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class EventsRoute:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = request_headers(scope["headers"])
         extra: Headers = []
         try:
             status, answer = await self._handle(scope, headers, receive, extra)
@@ -139,7 +141,7 @@ class EventsRoute:
         rejected = submission.rejected
         if not submission.events:
             raise self._nothing_acceptable(rejected)
-        user_id = submission.user_id or identity.cookie_user(headers)
+        user_id = submission.user_id or cookie_user(headers)
         fresh = user_id is None
         if user_id is None:
             user_id = identity.mint()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.exposition import choose_encoder
 
 from ingest.metrics import GatewayMetrics
 from ingest.problems import Problem
 from ingest.producer import Producer
 from ingest.retention import RetentionWatch
+from schemas.exposition import exposed
+from schemas.requests import header_text, request_headers
 
 
 def health_routes(
@@ -33,11 +34,8 @@ def health_routes(
     @routes.get("/metrics", summary="The gateway's own metrics", response_class=Response)
     async def scrape(request: Request) -> Response:
         """Prometheus text format, or OpenMetrics when asked for; `ingest/metrics.py` lists them."""
-        try:
-            encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        except (TypeError, ValueError):
-            # It cannot compare a version that is no number.
-            encode, content_type = choose_encoder("")
-        return Response(encode(metrics.registry), headers={"content-type": content_type})
+        headers = request_headers(request.scope["headers"])
+        body, content_type = exposed(metrics.registry, header_text(headers, b"accept"))
+        return Response(body, headers={"content-type": content_type})
 
     return routes

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Final
 
+from schemas import cookies
+from schemas.cookies import OPT_OUT_COOKIE, UID_COOKIE
 from schemas.proxies import Peers
-
-UID_COOKIE: Final = "convergio_uid"
-OPT_OUT_COOKIE: Final = "convergio_optout"
-
-_HYPHENS: Final = (8, 13, 18, 23)
-_HEX: Final = "0123456789abcdef"
-
-
-def canonical_uuid(text: str) -> str | None:
-    """The UUID in lower case, or None if `text` is not one written as 8-4-4-4-12 digits."""
-    lower = text.lower()
-    if len(lower) != 36 or any(lower[at] != "-" for at in _HYPHENS):
-        return None
-    digits = lower.replace("-", "")
-    if len(digits) != 32 or digits.strip(_HEX):
-        return None
-    return lower
 
 
 def mint() -> str:
@@ -31,30 +15,11 @@ def mint() -> str:
     return str(uuid.uuid4())
 
 
-def read_cookie(header: bytes | None, name: str) -> str | None:
-    """The value of the cookie, or None. The first of several counts, as browsers send the closest first."""
-    if header is None:
-        return None
-    wanted = name.encode()
-    for pair in header.split(b";"):
-        key, separator, value = pair.strip().partition(b"=")
-        if separator and key == wanted:
-            return value.strip(b'" ').decode("latin-1")
-    return None
-
-
-def cookie_user(headers: Mapping[bytes, bytes]) -> str | None:
-    """The user the cookie names, or None if there is none or it is not an id of ours."""
-    value = read_cookie(headers.get(b"cookie"), UID_COOKIE)
-    return None if value is None else canonical_uuid(value)
-
-
 def opted_out(headers: Mapping[bytes, bytes], respect_gpc: bool) -> bool:
     """Whether the person said no: by our cookie, or by the browser's own signal when that counts."""
     if respect_gpc and (headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1"):
         return True
-    cookies = headers.get(b"cookie")
-    return cookies is not None and b"optout" in cookies and read_cookie(cookies, OPT_OUT_COOKIE) == "1"
+    return cookies.opted_out(headers)
 
 
 class Cookies:

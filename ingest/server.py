@@ -24,6 +24,7 @@ from ingest.connection import ConnectionLimits, GatewayProtocol
 from ingest.events_route import Scope, Send
 from ingest.problems import Problem
 from ingest.settings import GatewaySettings
+from schemas.addresses import is_all_ipv6, url
 from schemas.logs import configure
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ class _Server(uvicorn.Server):
         self._draining = draining
         self._delay = delay
         self._drained_at: float | None = None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Opens the listener, once the application is ready for it."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("listening", extra={"url": url(self.config.host, self.config.port)})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler. A second Ctrl-C ends at once, without waiting for anyone."""
@@ -154,4 +161,6 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    _Server(config, draining, settings.drain_delay_seconds).run()
+    # asyncio would listen on IPv6 alone.
+    sockets = [config.bind_socket()] if is_all_ipv6(settings.ingest_host) else None
+    _Server(config, draining, settings.drain_delay_seconds).run(sockets)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.events import MAX_EVENTS_PER_BATCH
-from schemas.settings import Port, SharedSettings, split_list
+from schemas.settings import ListenHost, Port, SharedSettings, split_list
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -21,7 +21,9 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_list)
 class GatewaySettings(SharedSettings):
     """The write path's settings, beside the shared ones."""
 
-    ingest_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    ingest_host: ListenHost = Field(
+        "127.0.0.1", description="Address the gateway listens on; `::` is every address, of IPv6 and IPv4."
+    )
     ingest_port: Port = Field(8000, description="Port the gateway listens on.")
 
     write_keys: Secrets = Field(
@@ -90,13 +92,6 @@ class GatewaySettings(SharedSettings):
     )
     clock_skew_tolerance_seconds: float = Field(
         60.0, ge=0, description="A client clock further off than this has its timestamps shifted."
-    )
-    keep_alive_seconds: int = Field(
-        75,
-        ge=1,
-        le=3600,
-        description="How long an idle connection is kept; longer than the load balancer keeps its own, or it will"
-        " send requests over connections just closed.",
     )
     drain_delay_seconds: float = Field(
         1.0, ge=0, le=300, description="Time between not being ready any more and closing the listener."

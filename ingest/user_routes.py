@@ -13,7 +13,10 @@ from ingest import identity
 from ingest.access import OperatorToken
 from ingest.problems import Problem
 from ingest.producer import Producer
+from schemas.cookies import cookie_user
 from schemas.envelope import Erasure, encode_erasure
+from schemas.ids import canonical_uuid
+from schemas.requests import request_headers
 
 ME_PATH: Final = "/api/telemetry/me"
 CONSENT_PATH: Final = "/api/telemetry/consent"
@@ -64,11 +67,11 @@ def user_routes(
         A batch whose answer is lost would be sent again without the cookie, and counted under a second id. Nothing is
         counted here, so a lost answer costs an id that nobody ever uses. Needs no body, and ignores one.
         """
-        headers = dict(request.scope["headers"])
+        headers = request_headers(request.scope["headers"])
         response.headers["cache-control"] = "no-store"
         if identity.opted_out(headers, respect_gpc):
             return Contact(optedOut=True)
-        if identity.cookie_user(headers) is None:
+        if cookie_user(headers) is None:
             fresh = cookies.identify(identity.mint(), request.scope, headers)
             response.raw_headers.append((b"set-cookie", fresh))
         return Contact(optedOut=False)
@@ -91,14 +94,14 @@ def user_routes(
 
         Everything of theirs that was accepted before this is removed; what they send later is a new beginning.
         """
-        headers = dict(request.scope["headers"])
+        headers = request_headers(request.scope["headers"])
         if user_id is not None:
             operator.check(headers)
-            user = identity.canonical_uuid(user_id)
+            user = canonical_uuid(user_id)
             if user is None:
                 raise Problem("wrong-shape", "`userId` is no UUID.")
         else:
-            user = identity.cookie_user(headers)
+            user = cookie_user(headers)
             if user is None:
                 raise Problem("identity-missing", "There is no id cookie, so there is no one to erase.")
         erasure = Erasure(user_id=user, requested_at=now())
@@ -115,7 +118,7 @@ def user_routes(
     )
     async def consent(request: Request, response: Response, choice: Consent) -> None:
         """While opted out, batches are answered 202 with every event `opted_out`, and nothing is stored."""
-        headers = dict(request.scope["headers"])
+        headers = request_headers(request.scope["headers"])
         response.raw_headers.append((b"set-cookie", cookies.consent(choice.optOut, request.scope, headers)))
 
     return routes

@@ -14,7 +14,6 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from ingest.identity import canonical_uuid
 from ingest.problems import Problem
 from schemas.events import (
     MAESTRO_SELECTED,
@@ -28,7 +27,7 @@ from schemas.events import (
     RejectCode,
     Rejection,
 )
-from schemas.ids import are_canonical
+from schemas.ids import are_canonical, canonical_uuid
 
 
 class Submission(NamedTuple):

@@ -7,16 +7,25 @@ Outside of Faust and of the event loop, so that a wedged loop is reported instea
 from __future__ import annotations
 
 import contextlib
+import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
+
+from schemas.addresses import is_all_ipv6, url
+from schemas.exposition import exposed
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+_PLAIN = "text/plain; charset=utf-8"
 
 _CLIENT_SECONDS = 5
 """How long a client may take for each part of its request."""
@@ -90,19 +99,32 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6 and is_all_ipv6(str(self.server_address[0])):
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+class _Ipv6Server(_Server):
+    address_family = socket.AF_INET6
+
 
 class HealthServer:
     """Serves `/healthz`, `/readyz` and `/metrics` until closed."""
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str, port: int) -> None:
         """Raises `OSError` if the address is taken."""
-        self._server: WSGIServer = make_server(host, port, _app(health, registry), _Server, _Handler)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        server = _Ipv6Server if family == socket.AF_INET6 else _Server
+        self._url = url(host, port)
+        self._server: WSGIServer = make_server(host, port, _app(health, registry), server, _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:
         """Begins to answer; saying so again changes nothing (Faust announces a worker twice)."""
         if self._thread.ident is None:
             self._thread.start()
+            log.info("listening", extra={"url": self._url})
 
     def close(self) -> None:
         """Stops answering and frees the port."""
@@ -112,23 +134,25 @@ class HealthServer:
 
 
 def _app(health: Health, registry: CollectorRegistry) -> WSGIApplication:
-    metrics: WSGIApplication = make_wsgi_app(registry)
-
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        status, content_type, body = _answer(environ["PATH_INFO"], environ.get("HTTP_ACCEPT", ""))
+        start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(path: str, accept: str) -> tuple[str, str, bytes]:
+        """Status, content type and body."""
         if path == "/metrics":
-            return metrics(environ, start_response)
+            body, content_type = exposed(registry, accept)
+            return "200 OK", content_type, body
         if path == "/healthz":
-            return _say(health.sickness, start_response)
+            return _say(health.sickness)
         if path == "/readyz":
-            return _say(health.hindrance, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"there are /healthz, /readyz and /metrics\n"]
+            return _say(health.hindrance)
+        return "404 Not Found", _PLAIN, b"there are /healthz, /readyz and /metrics\n"
 
     return answer
 
 
-def _say(trouble: str | None, start_response: StartResponse) -> Iterable[bytes]:
+def _say(trouble: str | None) -> tuple[str, str, bytes]:
     status = "200 OK" if trouble is None else "503 Service Unavailable"
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{trouble or 'ok'}\n".encode()]
+    return status, _PLAIN, f"{trouble or 'ok'}\n".encode()

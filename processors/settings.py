@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.settings import Port, SharedSettings
+from schemas.settings import ListenHost, Port, SharedSettings
 
 
 class ProcessorSettings(SharedSettings):
     """How a processor batches, caches and reports; see `schemas.settings` for what all services share."""
 
     consumer_group: str = Field("convergio-processors", description="Kafka consumer group of all processors.")
-    processor_host: str = Field("127.0.0.1", description="Address of the processor's health and metrics.")
+    processor_host: ListenHost = Field(
+        "127.0.0.1",
+        description="Address of the processor's health and metrics; `::` is every address, of IPv6 and IPv4.",
+    )
     processor_port: Port = Field(9465, description="Port of the processor's health and metrics.")
     data_dir: str = Field("data", description="Where Faust may keep files of its own.")
 

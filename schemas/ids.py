@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+_HYPHENS: Final = (8, 13, 18, 23)
+_HEX: Final = "0123456789abcdef"
+
+
+def canonical_uuid(text: str) -> str | None:
+    """The UUID in lower case, or None if `text` is not one written as 8-4-4-4-12 digits."""
+    lower = text.lower()
+    if len(lower) != 36 or any(lower[at] != "-" for at in _HYPHENS):
+        return None
+    digits = lower.replace("-", "")
+    if len(digits) != 32 or digits.strip(_HEX):
+        return None
+    return lower
 
 
 def are_canonical(ids: Sequence[str]) -> bool:

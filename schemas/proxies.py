@@ -56,6 +56,9 @@ class Peers:
     def _forwarded_for(self, headers: Mapping[bytes, bytes]) -> str | None:
         """The last address that is not a proxy of ours: everything before it can be made up."""
         for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
+            if not hop.strip():
+                # An empty member of a list means nothing (RFC 9110, section 5.6.1).
+                continue
             text = _host(hop.strip())
             if _address(text) is None:
                 return None

@@ -25,12 +25,21 @@ from pydantic_settings import (
 
 from schemas.events import MAESTRO_SLUG, MAX_LABEL
 from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
+from schemas.origins import canonical_origin
 from schemas.retention import LONGEST_RETENTION_DAYS
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _without_brackets(value: object) -> object:
+    return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+
+
+ListenHost = Annotated[str, BeforeValidator(_without_brackets), Field(min_length=1)]
+"""A name or an address to listen on; `::` means every address, of IPv6 and IPv4."""
 
 
 def split_list(value: object) -> object:
@@ -98,11 +107,19 @@ class SharedSettings(BaseSettings):
     )
     allowed_origins: Texts = Field(
         (),
-        description="Origins (https://app.example.org) whose pages may send events and read their user's statistics,"
-        " beside the services' own; none configured: origins are not checked and no other origin may read an answer.",
+        description="Origins (https://app.example.org, capacitor://localhost) whose pages may send events and read"
+        " their user's statistics, beside the services' own; none configured: origins are not checked and no other"
+        " origin may read an answer.",
     )
     trusted_proxies: Texts = Field(
         (), description="Networks (10.0.0.0/8) whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="How long gateways and the exporter keep an idle connection; longer than the load balancer keeps"
+        " its own, or it will send requests over connections just closed.",
     )
     rate_limit_enabled: bool = Field(
         True, description="Limit requests per address, and events and requests for statistics per user."
@@ -132,11 +149,12 @@ class SharedSettings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            scheme, separator, host = origin.partition("://")
-            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
-                raise ValueError(f"{origin!r} is no origin; write scheme://host[:port], without a path")
-        return tuple(origin.lower() for origin in origins)
+        found = []
+        for given in origins:
+            if (origin := canonical_origin(given)) is None:
+                raise ValueError(f"{given!r} is no origin; write scheme://host[:port], without a path")
+            found.append(origin)
+        return tuple(found)
 
     @field_validator("trusted_proxies")
     @classmethod

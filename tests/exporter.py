@@ -19,9 +19,11 @@ from fastapi import FastAPI
 
 from exporter import ExporterSettings, create_app
 from exporter.board import Board
+from infra.clickhouse.migrate import migrate
 from infra.local.ports import free_ports
 from schemas.events import ACTION_COLUMNS, CATEGORIES
 from tests.gateway import until
+from tests.servers import ClickHouseAddress
 
 T = datetime.now(UTC).replace(microsecond=0)
 """The moment the tests' exporters believe it is, unless they say otherwise. ClickHouse has a clock of its own, so this
@@ -102,7 +104,14 @@ async def running_exporter(
     clock = clock or ManualClock()
     app = app or create_app(settings, clock=clock)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, lifespan="on", access_log=False, log_config=None, proxy_headers=False
+        app,
+        host="127.0.0.1",
+        port=port,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
@@ -114,6 +123,17 @@ async def running_exporter(
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await serving
+
+
+@asynccontextmanager
+async def exporter_over_empty_tables(clickhouse: ClickHouseAddress, **changes: object) -> AsyncIterator[Exporter]:
+    """An exporter with settings and a database of its own, that has read it."""
+    with clickhouse.own_database() as database:
+        chosen = ExporterSettings.model_validate({**clickhouse.settings(database), **changes})
+        await asyncio.to_thread(migrate, chosen)
+        async with running_exporter(chosen) as running:
+            await running.board.refresh()
+            yield running
 
 
 @dataclass(frozen=True)

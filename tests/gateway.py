@@ -163,6 +163,7 @@ async def running_gateway(
         proxy_headers=False,
         access_log=False,
         log_config=None,
+        timeout_keep_alive=chosen.keep_alive_seconds,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())

@@ -6,6 +6,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from infra.errors import Failure
+from schemas.addresses import authority
 from schemas.clickhouse import READING, Needs, sayable, unmet
 from schemas.settings import SharedSettings
 
@@ -42,4 +43,4 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
 
 def place(settings: SharedSettings) -> str:
     """The server, for messages."""
-    return f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+    return f"ClickHouse at {authority(settings.clickhouse_host, settings.clickhouse_port)}"

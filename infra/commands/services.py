@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from infra.errors import Unavailable, WrongUse
+from schemas.addresses import authority, is_all_ipv6
 
 
 def ingest(
@@ -85,9 +86,11 @@ def require_free(host: str, port: int, setting: str) -> None:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if is_all_ipv6(host):
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
         raise Unavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with {setting}"
+            f"{authority(host, port)} cannot be listened on ({error.strerror}); choose another with {setting}"
         ) from error

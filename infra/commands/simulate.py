@@ -56,6 +56,7 @@ def simulate(
     from infra.simulate.ledger import Ledger
     from infra.simulate.plan import Plan
     from infra.simulate.simulation import Simulation
+    from schemas.addresses import local_url
 
     settings = load()
     try:
@@ -73,7 +74,7 @@ def simulate(
         )
     except ValueError as error:
         raise WrongUse(str(error)) from error
-    urls = url or [f"http://{settings.ingest_host}:{settings.ingest_port}"]
+    urls = url or [local_url(settings.ingest_host, settings.ingest_port)]
     with ExitStack() as stack:
         try:
             book = stack.enter_context(Ledger(ledger)) if ledger else None

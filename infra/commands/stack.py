@@ -46,6 +46,9 @@ def stack_config(
         audit_port=audit_port or settings.audit_port,
         ingest=ingest,
         processors=processors,
+        ingest_host=settings.ingest_host,
+        exporter_host=settings.exporter_host,
+        processor_host=settings.processor_host,
     )
 
 

@@ -1,4 +1,4 @@
-"""Questions to a process over the loopback address: does it listen, does it answer."""
+"""Questions to a process on this machine: does it listen, does it answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 
 from infra.local.ports import HOST, accepts
 from infra.local.service import Probe
+from schemas.addresses import authority, reachable
 
 TIMEOUT_SECONDS = 5.0
 
@@ -17,24 +18,24 @@ def listens_on(port: int) -> Probe:
     return probe
 
 
-def answers_ok(port: int, path: str) -> Probe:
-    """Whether GET `path` is answered with 200 in time."""
+def answers_ok(port: int, path: str, host: str = HOST) -> Probe:
+    """Whether GET `path` is answered with 200 in time by the service that listens on the host."""
 
     async def probe() -> bool:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await _status(port, path) == 200
+                return await _status(reachable(host), port, path) == 200
         except (OSError, ValueError, TimeoutError):
             return False
 
     return probe
 
 
-async def _status(port: int, path: str) -> int:
+async def _status(host: str, port: int, path: str) -> int:
     """Raises OSError when nothing listens and ValueError for an answer that is not HTTP."""
-    reader, writer = await asyncio.open_connection(HOST, port)
+    reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n".encode())
         status_line = (await reader.readline()).split()
     finally:
         writer.close()

@@ -21,6 +21,7 @@ from infra.local.probes import answers_ok
 from infra.local.restarts import RestartPolicy
 from infra.local.service import Event, Service
 from infra.local.supervisor import Stage, Supervisor
+from schemas.addresses import local_url
 
 CONVERGIO = (sys.executable, "-m", "infra.cli")
 """The command line, as this interpreter runs it."""
@@ -41,6 +42,10 @@ class StackConfig:
     audit_port: int = 9463
     ingest: int = 1
     processors: int = 1
+    ingest_host: str = HOST
+    """What gateways listen on; and so on for the exporter, and for the processors' health and metrics."""
+    exporter_host: str = HOST
+    processor_host: str = HOST
     brokers: Literal[1, 3] = 1
     extra_env: Mapping[str, str] = field(default_factory=dict)
     """Settings of every service; they win over those the stack makes."""
@@ -58,11 +63,11 @@ class StackConfig:
     @property
     def gateways(self) -> list[str]:
         """Addresses of the gateways. The first one also serves the statistics and the study app."""
-        return [f"http://{HOST}:{self.ingest_port + number}" for number in range(self.ingest)]
+        return [local_url(self.ingest_host, self.ingest_port + number) for number in range(self.ingest)]
 
     @property
     def exporter(self) -> str:
-        return f"http://{HOST}:{self.exporter_port}"
+        return local_url(self.exporter_host, self.exporter_port)
 
 
 def stages(config: StackConfig, broker_commands: Mapping[str, Sequence[str]]) -> list[Stage]:
@@ -162,19 +167,20 @@ def _clickhouse(config: StackConfig) -> Service:
 def _gateway(config: StackConfig, number: int) -> Service:
     # The first one also serves the read path and the study app: the one origin a load balancer makes of them.
     arguments = ["ingest", "--origin"] if number == 0 else ["ingest"]
-    return _of_ours(config, f"ingest-{number}", arguments, "INGEST", config.ingest_port + number)
+    return _of_ours(config, f"ingest-{number}", arguments, "INGEST", config.ingest_host, config.ingest_port + number)
 
 
 def processor(config: StackConfig, number: int) -> Service:
     """The processor of that number, also one more than the configuration has."""
     name = f"processor-{number}"
     files = (config.data_dir / "processors" / name).absolute()
+    own = {"CONVERGIO_DATA_DIR": str(files)}
     port = config.processor_port + number
-    return _of_ours(config, name, ["process"], "PROCESSOR", port, {"CONVERGIO_DATA_DIR": str(files)})
+    return _of_ours(config, name, ["process"], "PROCESSOR", config.processor_host, port, own)
 
 
 def _exporter(config: StackConfig) -> Service:
-    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port)
+    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_host, config.exporter_port)
 
 
 def _audit(config: StackConfig) -> Service:
@@ -186,15 +192,16 @@ def _of_ours(
     name: str,
     arguments: Sequence[str],
     prefix: str,
+    host: str,
     port: int,
     own: Mapping[str, str] | None = None,
 ) -> Service:
-    address = {f"CONVERGIO_{prefix}_HOST": HOST, f"CONVERGIO_{prefix}_PORT": str(port)}
+    address = {f"CONVERGIO_{prefix}_HOST": host, f"CONVERGIO_{prefix}_PORT": str(port)}
     return Service(
         name,
         [*config.convergio, *arguments],
         _environment(config, {**address, **(own or {})}),
         ports=(port,),
-        ready=answers_ok(port, "/readyz"),
-        healthy=answers_ok(port, "/healthz"),
+        ready=answers_ok(port, "/readyz", host),
+        healthy=answers_ok(port, "/healthz", host),
     )

@@ -133,6 +133,10 @@ def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> 
         ("CONVERGIO_MAESTROS", "a" * 129),
         ("CONVERGIO_MAESTROS", "other"),
         ("CONVERGIO_MAESTROS", ",".join(f"m{number}" for number in range(201))),
+        ("CONVERGIO_ALLOWED_ORIGINS", "null"),
+        ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org/"),
+        ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org,*"),
+        ("CONVERGIO_INGEST_HOST", ""),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +158,25 @@ def test_known_maestros_are_a_list_in_text_json_or_toml(monkeypatch: pytest.Monk
     file.write_text('maestros = ["Archimede"]\n')
     with pytest.raises(WrongUse, match=r"maestros in .*'Archimede' is no slug"):
         load()
+
+
+def test_origins_of_pages_and_apps_are_kept_in_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "https://App.example.org:443,http://localhost:80,capacitor://localhost,app://.,chrome-extension://abc"
+    monkeypatch.setenv("CONVERGIO_ALLOWED_ORIGINS", given)
+    assert load().allowed_origins == (
+        "https://app.example.org",
+        "http://localhost",
+        "capacitor://localhost",
+        "app://.",
+        "chrome-extension://abc",
+    )
+
+
+@pytest.mark.parametrize("name", ["ingest_host", "exporter_host", "processor_host"])
+@pytest.mark.parametrize("given", ["::", "[::]", "::1", "0.0.0.0", "localhost"])
+def test_services_listen_on_addresses_of_both_kinds(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable(name), given)
+    assert getattr(load(), name) == given.strip("[]")
 
 
 def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

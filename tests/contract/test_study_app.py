@@ -92,7 +92,7 @@ async def test_a_browser_asks_each_time_and_is_sent_only_what_changed(origin: Ga
         script.write_bytes(SCRIPT)
 
 
-@pytest.mark.parametrize("path", ["/", "/assets/study.js", "/assets/nothing.js"])
+@pytest.mark.parametrize("path", ["/", "/assets/study.js", "/assets/nothing.js", "/healthz", "/api/telemetry/stats"])
 async def test_head_says_what_get_would_without_a_body(origin: Gateway, path: str) -> None:
     got, head = await origin.request("GET", path), await origin.request("HEAD", path)
     assert (head.status, head.body) == (got.status, b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.negotiation import preferred
+from schemas.negotiation import preferred
 
 TEXT, OPENMETRICS = 0, 1
 OFFERS = ("text/plain", "application/openmetrics-text")
@@ -39,6 +39,20 @@ PROMETHEUS_3 = (
         ("APPLICATION/OPENMETRICS-TEXT;Q=1", OPENMETRICS),
         ("application/openmetrics-text;q=nonsense", OPENMETRICS),
         (",,;;,", TEXT),
+        ("text/plain;q=0", TEXT),
+        ("text/plain;q=0,*/*;q=0.1", OPENMETRICS),
+        ("text/*;q=0,*/*", OPENMETRICS),
+        ("application/*", OPENMETRICS),
+        ("application/*,text/plain;q=0.9", OPENMETRICS),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain,application/openmetrics-text;version=0.0.1",
+            OPENMETRICS,
+        ),
+        ('text/plain;note="a,b;q=0";q=0.2,application/openmetrics-text;q=0.1', TEXT),
+        ('text/plain;note="\\",application/openmetrics-text;q=0', TEXT),
+        ("text/plain;q=0.4;version=abc,application/openmetrics-text;version=abc;q=0.5", OPENMETRICS),
+        ("text/plain;q=nan,application/openmetrics-text;q=0.9", TEXT),
+        ("text/plain;q=1e-3,application/openmetrics-text;q=0.9", TEXT),
     ],
 )
 def test_the_format_the_client_likes_best_is_chosen(accept: str, chosen: int) -> None:

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import validate
-from ingest.identity import canonical_uuid
 from ingest.problems import Problem
 from ingest.validate import Refusal, Submission, judge, read_batch
 from schemas.events import AnyEvent
-from schemas.ids import are_canonical
+from schemas.ids import are_canonical, canonical_uuid
 from tests.batches import batches, good_events
 
 
