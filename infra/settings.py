@@ -18,7 +18,7 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
-from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, Port, SharedSettings, service_links
+from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, ListenHost, Port, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"
 """Variables that only the tests read, for example which servers to use."""
@@ -60,7 +60,7 @@ class TopicSettings(SharedSettings):
 class AuditSettings(SharedSettings):
     """How `convergio audit --follow` works."""
 
-    audit_host: str = Field("127.0.0.1", description="Address of the running audit's health and metrics.")
+    audit_host: ListenHost = Field("127.0.0.1", description="Address of the running audit's health and metrics.")
     audit_port: Port = Field(9463, description="Port of the running audit's health and metrics.")
     audit_bytes_per_second: int = Field(
         8 << 20, ge=1 << 20, description="Bytes of messages that a running audit checks a second, at most."

@@ -14,6 +14,7 @@ from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
 from infra.study_app import is_built
+from schemas.addresses import local_url
 
 
 class Interrupted(Failure):
@@ -49,6 +50,7 @@ def stack_config(
         ingest_host=settings.ingest_host,
         exporter_host=settings.exporter_host,
         processor_host=settings.processor_host,
+        audit_host=settings.audit_host,
     )
 
 
@@ -129,7 +131,7 @@ def _print_addresses(config: StackConfig) -> None:
         ("study app", f"{config.gateways[0]}/" if is_built() else "not built; make client builds it"),
         ("events and statistics", " ".join(config.gateways)),
         ("metrics", f"{config.exporter}/metrics"),
-        ("running audit", f"http://127.0.0.1:{config.audit_port}/metrics"),
+        ("running audit", f"{local_url(config.audit_host, config.audit_port)}/metrics"),
         ("SQL", f"{sql} -d 'SELECT * FROM rolling_windows'"),
         ("Kafka", config.kafka.bootstrap),
         ("logs", str(config.data_dir / "logs")),

@@ -46,6 +46,7 @@ class StackConfig:
     """What gateways listen on; and so on for the exporter, and for the processors' health and metrics."""
     exporter_host: str = HOST
     processor_host: str = HOST
+    audit_host: str = HOST
     brokers: Literal[1, 3] = 1
     extra_env: Mapping[str, str] = field(default_factory=dict)
     """Settings of every service; they win over those the stack makes."""
@@ -184,7 +185,7 @@ def _exporter(config: StackConfig) -> Service:
 
 
 def _audit(config: StackConfig) -> Service:
-    return _of_ours(config, "audit", ["audit", "--follow"], "AUDIT", config.audit_port)
+    return _of_ours(config, "audit", ["audit", "--follow"], "AUDIT", config.audit_host, config.audit_port)
 
 
 def _of_ours(
