@@ -72,8 +72,8 @@ async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_i
         await stack.convergio(*simulate, "--seed", "7")
         await stack.audit()
         (place,) = await stack.rows(
-            "SELECT kafka_partition, max(kafka_offset), count() FROM convergio.events_data"
-            " GROUP BY kafka_partition, kafka_offset ORDER BY ALL DESC LIMIT 1"
+            "SELECT kafka_partition, kafka_offset, count() FROM events_data"
+            " GROUP BY kafka_partition, kafka_offset ORDER BY max(received_at) DESC, kafka_offset DESC LIMIT 1"
         )
         partition, offset, lost = place
         these = f"kafka_partition = {partition} AND kafka_offset = {offset}"
