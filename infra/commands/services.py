@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -81,13 +82,20 @@ def _require_directory(path: Path) -> None:
 
 
 def require_free(host: str, port: int, setting: str) -> None:
-    """Raises `Unavailable` if nobody could listen there now."""
+    """Raises `Unavailable`, with the setting to change, if nobody could listen there now; `setting` is the port's."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror | UnicodeError) or error.errno in _NO_ADDRESS_OF_OURS:
+            reason = error.strerror if isinstance(error, OSError) else "no host name"
+            host_setting = setting.removesuffix("_PORT") + "_HOST"
+            raise Unavailable(f"{host_setting}={host!r} is no address of this machine ({reason})") from error
         raise Unavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with {setting}"
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another port with {setting}"
         ) from error
+
+
+_NO_ADDRESS_OF_OURS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)

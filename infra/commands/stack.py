@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from infra.commands.console import out
-from infra.errors import Failure, WrongUse
+from infra.errors import Failure
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
@@ -50,11 +50,8 @@ def stack_config(
 
 
 def _port_of(bootstrap: str) -> int:
-    """Raises `WrongUse` if a broker is named without its port."""
-    port = bootstrap.partition(",")[0].rpartition(":")[2]
-    if not port.isdigit():
-        raise WrongUse(f"CONVERGIO_KAFKA_BOOTSTRAP={bootstrap!r} names no port; write host:port, or use --kafka-port")
-    return int(port)
+    """The port of the first broker."""
+    return int(bootstrap.partition(",")[0].rpartition(":")[2])
 
 
 def settings_of(settings: Settings, config: StackConfig) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,31 @@ async def test_a_bad_setting_in_the_file_stops_the_start(tmp_path: Path) -> None
     result = await Convergio({"config": str(file)})("config", code=2)
     assert result.errors.startswith(f"convergio: partitions in {file}='many': ")
     assert result.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "service"), [("ingest", "INGEST"), ("process", "PROCESSOR"), ("export", "EXPORTER")]
+)
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "." * 70])
+async def test_a_host_that_is_not_of_this_machine_is_not_blamed_on_the_port(
+    command: str, service: str, host: str
+) -> None:
+    result = await Convergio({f"{service}_host": host})(command, code=4)
+    assert result.errors.startswith(f"convergio: CONVERGIO_{service}_HOST={host!r} is no address of this machine (")
+    assert result.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "service"), [("ingest", "INGEST"), ("process", "PROCESSOR"), ("export", "EXPORTER")]
+)
+async def test_a_port_that_is_taken_names_the_setting_to_change(command: str, service: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = await Convergio({f"{service}_port": str(port)})(command, code=4)
+    assert result.errors == (
+        f"convergio: 127.0.0.1:{port} cannot be listened on (Address already in use); "
+        f"choose another port with CONVERGIO_{service}_PORT\n"
+    )
 
 
 @pytest.mark.parametrize(
