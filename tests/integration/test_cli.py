@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,32 @@ async def test_a_port_that_is_taken_names_the_setting_to_change(command: str, se
         f"convergio: 127.0.0.1:{port} cannot be listened on (Address already in use); "
         f"choose another port with CONVERGIO_{service}_PORT\n"
     )
+
+
+async def test_a_second_stack_at_the_same_ports_names_what_chooses_others_and_writes_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with ExitStack() as taken:
+        ports = [taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(7)]
+        kafka, controller, clickhouse, exporter, processor, ingest, audit = map(str, ports)
+        result = await Convergio()(
+            *("up", "--data-dir", str(data), "--kafka-port", kafka, "--kafka-controller-port", controller),
+            *("--clickhouse-port", clickhouse, "--exporter-port", exporter, "--processor-port", processor),
+            *("--ingest-port", ingest, "--audit-port", audit),
+            code=4,
+        )
+    assert result.errors.count("\n") == 1
+    for port, service, setting in (
+        (kafka, "kafka", "--kafka-port (CONVERGIO_KAFKA_BOOTSTRAP)"),
+        (controller, "kafka", "--kafka-controller-port"),
+        (clickhouse, "clickhouse", "--clickhouse-port (CONVERGIO_CLICKHOUSE_PORT)"),
+        (exporter, "exporter", "--exporter-port (CONVERGIO_EXPORTER_PORT)"),
+        (processor, "processor-0", "--processor-port (CONVERGIO_PROCESSOR_PORT)"),
+        (ingest, "ingest-0", "--ingest-port (CONVERGIO_INGEST_PORT)"),
+        (audit, "audit", "--audit-port (CONVERGIO_AUDIT_PORT)"),
+    ):
+        assert f"{port} ({service})" in result.errors
+        assert setting in result.errors
+    assert not (data / "kafka").exists()
 
 
 @pytest.mark.parametrize(
