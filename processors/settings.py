@@ -36,7 +36,10 @@ class ProcessorSettings(SharedSettings):
         description="A flush loop silent for longer, or commits standing still, are reported unhealthy.",
     )
     session_timeout_seconds: float = Field(
-        10.0, ge=1, le=86_400, description="Kafka gives the partitions of a processor away that is silent for longer."
+        10.0,
+        ge=1,
+        le=86_400,
+        description="Kafka gives the partitions of a processor that is silent for longer to another one.",
     )
     retention_check_seconds: float = Field(
         3600.0, gt=0, le=7 * 86_400, description="How often days to close, and rows of erased users, are looked for."

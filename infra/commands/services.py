@@ -44,7 +44,7 @@ def process() -> None:
     Start as many as there is work for, up to one per partition; they share it among themselves.
     """
     from infra.clickhouse.requirements import PROCESSOR, check_server
-    from infra.kafka.requirements import check_topics
+    from infra.kafka.requirements import check_kafka
     from infra.settings import load
     from processors import ProcessorSettings, serve
 
@@ -52,7 +52,7 @@ def process() -> None:
     require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(Path(settings.data_dir))
     check_server(settings, PROCESSOR)
-    check_topics(settings)
+    check_kafka(settings)
     serve(settings.of(ProcessorSettings))
 
 
