@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, field_validator
 
 from schemas.addresses import Host
 from schemas.settings import Port, SharedSettings
@@ -57,3 +59,17 @@ class ProcessorSettings(SharedSettings):
         description="How long the id of an erased user is kept to hide what is replayed or redriven; at least 8 days"
         " longer than Kafka keeps events and dead letters.",
     )
+
+    @property
+    def folder(self) -> Path:
+        """`data_dir`, absolute."""
+        return Path(self.data_dir).expanduser().absolute()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _has_a_home(cls, text: str) -> str:
+        try:
+            Path(text).expanduser()
+        except RuntimeError as error:
+            raise ValueError("must be a folder; this one begins with a user's home that is not known") from error
+        return text

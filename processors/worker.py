@@ -12,7 +12,6 @@ import gc
 import logging
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -52,12 +51,13 @@ _METADATA_SECONDS = 30.0
 def create_app(settings: ProcessorSettings) -> faust.App:
     """A Faust app that processes the events topic; `faust -A processors worker` runs it as well."""
     # Without it Faust fails at the start, and takes its time to say so.
-    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    settings.folder.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         settings.consumer_group,
         broker=broker_urls(settings),
         broker_credentials=broker_credentials(settings),
-        datadir=settings.data_dir,
+        # It is a format string to Faust.
+        datadir=str(settings.folder).replace("{", "{{").replace("}", "}}"),
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",

@@ -50,7 +50,7 @@ def process() -> None:
 
     settings = load()
     require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
-    _require_directory(Path(settings.data_dir))
+    _require_directory(settings.of(ProcessorSettings).folder)
     check_server(settings, PROCESSOR)
     check_kafka(settings)
     serve(settings.of(ProcessorSettings))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,6 +85,29 @@ async def test_a_port_that_is_taken_names_the_setting_to_change(command: str, se
     assert result.errors == (
         f"convergio: 127.0.0.1:{port} cannot be listened on (Address already in use); "
         f"choose another port with CONVERGIO_{service}_PORT\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("what?", "question mark"), ("two\nlines", "control character"), ("\udcff", "is not UTF-8")],
+)
+@pytest.mark.parametrize("command", ["up", "demo"])
+async def test_a_folder_whose_name_a_server_cannot_take_is_refused_before_anything_is_written(
+    command: str, name: str, says: str, tmp_path: Path
+) -> None:
+    result = await Convergio()(command, "--data-dir", str(tmp_path / name / "data"), code=4)
+    assert says in result.errors
+    assert "choose another --data-dir" in result.errors
+    assert result.errors.count("\n") == 1
+    assert not await asyncio.to_thread(os.listdir, tmp_path)
+
+
+async def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = await Convergio()("up", "--data-dir", str(tmp_path / "file" / "data"), code=4)
+    assert result.errors == (
+        f"convergio: {tmp_path}/file/data cannot be used (Not a directory); choose another --data-dir\n"
     )
 
 
