@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from schemas.addresses import Host
 from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
+from schemas.setting_texts import Host
 from schemas.settings import Port, SharedSettings
 
 

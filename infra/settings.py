@@ -20,7 +20,7 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
-from schemas.addresses import Host
+from schemas.setting_texts import Host
 from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, Port, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"

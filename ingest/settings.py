@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from schemas.addresses import Host
 from schemas.events import MAX_EVENTS_PER_BATCH
+from schemas.setting_texts import Host
 from schemas.settings import Port, SharedSettings, split_list
 
 KIB = 1024

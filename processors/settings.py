@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from schemas.addresses import Host
+from schemas.setting_texts import Host
 from schemas.settings import Port, SharedSettings
 
 

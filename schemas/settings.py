@@ -23,10 +23,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from schemas.addresses import Brokers, DatabaseName, Host, TopicName
 from schemas.events import MAESTRO_SLUG, MAX_LABEL
 from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
 from schemas.retention import LONGEST_RETENTION_DAYS
+from schemas.setting_texts import Brokers, DatabaseName, Host, TopicName
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"

@@ -44,7 +44,8 @@ def process() -> None:
     Start as many as there is work for, up to one per partition; they share it among themselves.
     """
     from infra.clickhouse.requirements import PROCESSOR, check_server
-    from infra.kafka.requirements import check_kafka
+    from infra.kafka.requirements import check_topics
+    from infra.kafka.session_timeout import check_session_timeout
     from infra.settings import load
     from processors import ProcessorSettings, serve
 
@@ -52,7 +53,8 @@ def process() -> None:
     require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(settings.of(ProcessorSettings).folder)
     check_server(settings, PROCESSOR)
-    check_kafka(settings)
+    check_topics(settings)
+    check_session_timeout(settings)
     serve(settings.of(ProcessorSettings))
 
 

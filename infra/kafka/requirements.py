@@ -1,5 +1,4 @@
-"""What a processor needs of Kafka, checked before it starts: that topics forget before erasures are forgotten, and that
-the brokers allow its session timeout.
+"""What a processor needs of Kafka's topics, checked before it starts: that they forget before erasures are forgotten.
 
 Whether Kafka answers is not checked. A processor whose Kafka is away starts, and is not ready until it is back.
 """
@@ -11,9 +10,6 @@ import contextlib
 import logging
 from datetime import timedelta
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResourceType
-
 from infra.errors import Failure, Unreachable, WrongUse
 from infra.kafka.client import admin
 from infra.kafka.topics import configuration_of
@@ -24,16 +20,15 @@ _NO_END = timedelta(days=36_500)
 """What `retention.ms=-1` counts as."""
 
 
-def check_kafka(settings: Settings) -> None:
-    """Raises `Failure` if Kafka answers and a topic keeps messages for longer than erasures are remembered, and
-    `WrongUse` if its brokers say that they refuse the session timeout.
+def check_topics(settings: Settings) -> None:
+    """Raises `Failure` if Kafka answers and a topic keeps messages for longer than erasures are remembered.
 
     A message may stand for `retention.ms` and, as only whole segments are deleted, `segment.ms` after it was written.
     """
     driver = logging.getLogger("aiokafka")
     level = driver.level
     try:
-        kept, allowed = asyncio.run(_configuration(settings))
+        kept = asyncio.run(_kept(settings))
     except (Unreachable, TimeoutError):
         return
     finally:
@@ -46,49 +41,16 @@ def check_kafka(settings: Settings) -> None:
                 f"CONVERGIO_ERASURE_MARK_DAYS={settings.erasure_mark_days} is too short for that: a replay could bring "
                 f"back what was erased; set it to at least {days}, or let the topic keep messages for less"
             )
-    for bounds in allowed:
-        check_session_timeout(settings.session_timeout_seconds, *bounds)
 
 
-def check_session_timeout(seconds: float, lowest_ms: int, highest_ms: int) -> None:
-    """Raises `WrongUse` if a broker with these bounds refuses a member with this session timeout."""
-    if seconds * 1000 < lowest_ms:
-        beyond, bound = "less", f"group.min.session.timeout.ms={lowest_ms}"
-    elif seconds * 1000 > highest_ms:
-        beyond, bound = "more", f"group.max.session.timeout.ms={highest_ms}"
-    else:
-        return
-    raise WrongUse(
-        f"CONVERGIO_SESSION_TIMEOUT_SECONDS={seconds:g} is {beyond} than the brokers allow ({bound}); "
-        f"set it to a value from {lowest_ms / 1000:g} to {highest_ms / 1000:g}"
-    )
-
-
-async def _configuration(settings: Settings) -> tuple[dict[str, timedelta], set[tuple[int, int]]]:
-    """How long a message may stand, by topic, and the bounds of session timeouts that brokers have, in ms."""
-    async with asyncio.timeout(_CHECK_SECONDS), admin(settings) as client:
-        return await _kept(settings, client), await _session_bounds(client)
-
-
-async def _session_bounds(client: AIOKafkaAdminClient) -> set[tuple[int, int]]:
-    """Of the brokers that say it: one whose configuration may not be read, or that has other names for it, does not."""
-    bounds = set()
-    for broker in (await client.describe_cluster())["brokers"]:
-        name = str(broker["node_id"])
-        with contextlib.suppress(WrongUse, KeyError, TypeError, ValueError):
-            values = await configuration_of(client, name, ConfigResourceType.BROKER)
-            lowest, highest = (int(values[f"group.{end}.session.timeout.ms"][0]) for end in ("min", "max"))
-            bounds.add((lowest, highest))
-    return bounds
-
-
-async def _kept(settings: Settings, client: AIOKafkaAdminClient) -> dict[str, timedelta]:
-    """Topics that are missing or may not be looked at are left out."""
+async def _kept(settings: Settings) -> dict[str, timedelta]:
+    """How long a message may stand, by topic; topics that are missing or may not be looked at are left out."""
     found: dict[str, timedelta] = {}
-    for topic in (settings.events_topic, settings.dead_letter_topic):
-        with contextlib.suppress(WrongUse):
-            values = await configuration_of(client, topic)
-            found[topic] = _longest(int(values["retention.ms"][0]), int(values["segment.ms"][0]))
+    async with asyncio.timeout(_CHECK_SECONDS), admin(settings) as client:
+        for topic in (settings.events_topic, settings.dead_letter_topic):
+            with contextlib.suppress(WrongUse):
+                values = await configuration_of(client, topic)
+                found[topic] = _longest(int(values["retention.ms"][0]), int(values["segment.ms"][0]))
     return found
 
 

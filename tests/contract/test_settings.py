@@ -133,10 +133,12 @@ def test_brokers_are_a_list_of_hosts_with_ports(given: str, brokers: str, monkey
     assert load().kafka_bootstrap == brokers
 
 
-@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::", "2001:db8::1", "fe80::1%eth0", " kafka-0.kafka "])
+@pytest.mark.parametrize(
+    "host", ["localhost", "0.0.0.0", "::", "2001:db8::1", "fe80::1%eth0", "[::1]", " kafka-0.kafka "]
+)
 def test_hosts_are_names_or_addresses(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVERGIO_INGEST_HOST", host)
-    assert load().ingest_host == host.strip()
+    assert load().ingest_host == host.strip().strip("[]")
 
 
 def test_known_maestros_are_a_list_in_text_json_or_toml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

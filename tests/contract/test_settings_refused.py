@@ -53,7 +53,7 @@ WRONG_TEXTS = {
         *("kafka", "kafka:", ":9092", "kafka:0", "kafka:65536", "kafka:port", "kafka:9092,", "::1:9092", "ka fka:9092"),
         *("kafka://kafka:9092", "kafka:9092 kafka:9093", "kafka:9092/path", "[::1]", "kafka:\u0661"),
     ),
-    "host": ("localhost:8000", "http://localhost", "local host", "[::1]", "a,b", "/path"),
+    "host": ("localhost:8000", "http://localhost", "local host", "[localhost]", "[::1]:8000", "a,b", "/path"),
     "topic": ("a topic", "topic/", "..", "t" * 240, "töpic"),
     "database": ("a b", "1st", "a-b", "a\n"),
 }

@@ -1,4 +1,4 @@
-"""Names and addresses as people write them in settings, checked before anything connects or listens."""
+"""Texts of settings that have a form of their own, checked before anything connects or listens."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ _LONGEST_TOPIC = 239
 
 
 def check_host(text: str) -> str:
-    """A host name or an IP address. Raises `ValueError` for anything else, in words."""
+    """A host name or an IP address, without the brackets of a URL. Raises `ValueError` for anything else, in words."""
     host = text.strip()
+    if host.startswith("[") and host.endswith("]") and ":" in host:
+        host = host[1:-1]
     # One colon is a port; an IPv6 address has at least two.
     if _HOST.fullmatch(host) is None or host.count(":") == 1:
-        raise ValueError("must be a host name or an address alone, without a scheme, a port, brackets or spaces")
+        raise ValueError("must be a host name or an address alone, without a scheme, a port or spaces")
     return host
 
 
