@@ -7,7 +7,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -65,7 +65,14 @@ class Process:
 
 @asynccontextmanager
 async def gateway_process(
-    bootstrap: str, topic: str, log: Path, *, port: int | None = None, open_files: int | None = None, **changes: str
+    bootstrap: str,
+    topic: str,
+    log: Path,
+    *,
+    port: int | None = None,
+    open_files: int | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "ingest"),
+    **changes: str,
 ) -> AsyncIterator[Process]:
     """A gateway, on a free port unless told which; killed at the end if it has not ended by then.
 
@@ -90,9 +97,7 @@ async def gateway_process(
 
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ingest",
+            *command,
             env={**os.environ, **environment},
             stderr=output,
             preexec_fn=prepare,

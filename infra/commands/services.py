@@ -20,20 +20,28 @@ def ingest(
             help="Answer the statistics and serve the study app as well: the one origin a load balancer makes of them.",
         ),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that share the address, for machines with more cores.")
+    ] = 1,
 ) -> None:
     """Run one gateway: takes events over HTTP and answers 202 once Kafka has them.
 
-    Listens on CONVERGIO_INGEST_HOST and _PORT. SIGTERM lets it finish what it has begun.
+    Listens on CONVERGIO_INGEST_HOST and _PORT. SIGTERM lets it finish what it has begun. Limits hold for all workers
+    together, and any of them shows the metrics of all.
     """
     from infra.origin import create_origin
     from infra.settings import load
-    from ingest import GatewaySettings, serve
+    from ingest import Fleet, GatewaySettings, create_app, serve, serve_workers
 
     settings = load()
     require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
     try:
-        app = create_origin(settings) if origin else None
-        serve(settings.of(GatewaySettings), app)
+        fleet, own = Fleet(workers), settings.of(GatewaySettings)
+        app = create_origin(settings, fleet) if origin else create_app(own, fleet)
+        if workers == 1:
+            serve(own, app, fleet)
+        else:
+            serve_workers(own, app, fleet)
     except ValueError as error:
         raise WrongUse(str(error)) from error
 
