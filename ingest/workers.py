@@ -51,6 +51,12 @@ def serve_workers(settings: GatewaySettings, app: App, fleet: Fleet) -> None:
         sys.exit(status)
 
 
+def longest_stop(settings: GatewaySettings) -> float:
+    """Seconds after which a worker that was told to stop is killed: it answers what it has and flushes its producer."""
+    waits = LAST_CALL_SECONDS + 2 * settings.ack_timeout_seconds + 2 * SHUTDOWN_MARGIN_SECONDS
+    return settings.drain_delay_seconds + waits
+
+
 class _Worker:
     """One place among the workers, and the process that has it now."""
 
@@ -115,9 +121,7 @@ class _Parent:
 
     def _stop(self, number: signal.Signals) -> None:
         if self._kill_at is None:
-            settings = self._settings
-            longest = settings.drain_delay_seconds + settings.ack_timeout_seconds * 2
-            self._kill_at = time.monotonic() + longest + LAST_CALL_SECONDS + 2 * SHUTDOWN_MARGIN_SECONDS
+            self._kill_at = time.monotonic() + longest_stop(self._settings)
             log.info("draining", extra={"workers": sum(worker.pid is not None for worker in self._workers)})
         for worker in self._workers:
             if worker.pid is not None:
