@@ -11,25 +11,18 @@ from pydantic import SecretStr
 
 from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
-from infra.settings import Settings, TopicSettings, load, origins, shown, variable
+from infra.settings import TopicSettings, load, origins, shown, variable
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
 from schemas.settings import SharedSettings
+from tests.settings_files import forget_settings, toml_file
 
 PACKAGES: tuple[type[SharedSettings], ...] = (GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings)
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*Settings.model_fields, "config"):
-        monkeypatch.delenv(variable(name), raising=False)
-
-
-def toml_file(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = path / "convergio.toml"
-    file.write_text(text)
-    monkeypatch.setenv("CONVERGIO_CONFIG", str(file))
-    return file
+    forget_settings(monkeypatch)
 
 
 def test_a_setting_of_two_packages_means_the_same_in_both() -> None:

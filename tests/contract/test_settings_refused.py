@@ -13,19 +13,12 @@ from pydantic import SecretStr
 
 from infra.errors import WrongUse
 from infra.settings import Settings, load, variable
+from tests.settings_files import forget_settings, toml_file
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*Settings.model_fields, "config"):
-        monkeypatch.delenv(variable(name), raising=False)
-
-
-def toml_file(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = path / "convergio.toml"
-    file.write_text(text)
-    monkeypatch.setenv("CONVERGIO_CONFIG", str(file))
-    return file
+    forget_settings(monkeypatch)
 
 
 def wrong_values(name: str) -> list[str]:
