@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -169,6 +170,34 @@ async def test_a_killed_worker_is_replaced_and_no_count_falls(kafka_bootstrap: s
         statuses = await asyncio.gather(*[post(session, gateway, batch()) for _ in range(30)])
         assert Counter(statuses) == {202: 30}
         assert await sample(session, gateway, REQUESTS) == 60
+
+
+async def test_what_was_answered_is_stored_and_counted_whichever_worker_is_killed(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    topic = await create_topic(kafka_bootstrap)
+    async with running_workers(kafka_bootstrap, topic, tmp_path / "log") as gateway, new_connections() as session:
+        answered: set[object] = set()
+        killed = asyncio.Event()
+
+        async def load() -> None:
+            while not killed.is_set():
+                sent = event()
+                with contextlib.suppress(aiohttp.ClientError):
+                    if await post(session, gateway, batch(sent)) == 202:
+                        answered.add(sent["eventId"])
+
+        loads = [asyncio.create_task(load()) for _ in range(8)]
+        for victim in workers_of(gateway):
+            enough = len(answered) + 50
+            await until(lambda enough=enough: asyncio.sleep(0, len(answered) >= enough))  # type: ignore[misc]
+            os.kill(victim, signal.SIGKILL)
+        killed.set()
+        await asyncio.gather(*loads)
+        await until(gateway.is_ready)
+        assert await sample(session, gateway, REQUESTS) >= len(answered)
+        stored = {row["event_id"] for message in await read_topic(kafka_bootstrap, topic) for row in message.rows}
+        assert answered <= stored
 
 
 async def test_a_worker_that_hangs_is_replaced(kafka_bootstrap: str, tmp_path: Path) -> None:
