@@ -65,7 +65,7 @@ class SharedTokenBuckets:
         return 0
 
     def _lock(self, number: int) -> bool:
-        """Whether the set is locked. A lock that cannot be had is done without: at worst one take is not counted."""
+        """Whether the set is locked. It is not if the holder of its lock stands still: limits must hold nobody up."""
         for _ in range(LOCK_TRIES):
             with suppress(BlockingIOError, PermissionError):
                 fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -48,15 +49,19 @@ def test_shared_buckets_give_what_those_of_one_process_give(steps: list[tuple[in
 
 
 def test_processes_that_take_at_once_get_together_what_one_would_get() -> None:
-    limit = SharedTokenBuckets(rate=0.001, burst=600, entries=100, clock=Clock())
+    limit = SharedTokenBuckets(rate=0.001, burst=40_000, entries=100, clock=Clock())
+    begun, taken = Tally(1, 4), Tally(1, 4)
 
-    def take_all_one_can(_: int) -> int:
-        return sum(limit.take("a", 1) == 0 for _ in range(2000)) // 3
+    def take_all_one_can(process: int) -> int:
+        begun.row(process)[0] = 1
+        while sum(begun.column(0)) < 4:
+            time.sleep(0)
+        taken.row(process)[0] = sum(limit.take("a", 1) == 0 for _ in range(20_000))
+        return 0
 
-    taken = in_children(4, take_all_one_can)
-    assert 600 / 3 - 4 <= sum(taken) <= 600 / 3
-    assert limit.take("a", 1) > 0
-    assert limit.take("b", 600) == 0
+    assert in_children(4, take_all_one_can) == [0, 0, 0, 0]
+    assert taken.sums() == [40_000]
+    assert limit.take("b", 40_000) == 0
 
 
 def test_memory_is_bounded_and_the_bucket_that_will_be_full_first_is_forgotten() -> None:
