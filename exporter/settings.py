@@ -8,13 +8,14 @@ from pydantic import Field, SecretStr, model_validator
 
 from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
-from schemas.settings import ListenHost, Port, SharedSettings
+from schemas.setting_texts import Host
+from schemas.settings import Port, SharedSettings
 
 
 class ExporterSettings(SharedSettings):
     """How metrics and statistics are served; see `schemas.settings` for what all services share."""
 
-    exporter_host: ListenHost = Field(
+    exporter_host: Host = Field(
         "127.0.0.1", description="Address the exporter listens on; `::` is every address, of IPv6 and IPv4."
     )
     exporter_port: Port = Field(9464, description="Port the exporter listens on.")
@@ -66,23 +67,26 @@ class ExporterSettings(SharedSettings):
         2, ge=1, le=100, description="Requests with the operator token answered at once, beside those of users."
     )
     stats_user_requests_per_second: float = Field(
-        1.0, gt=0, description="Requests for statistics a user may send for long, per second; more is a 429."
+        1.0, gt=0, le=1e9, description="Requests for statistics a user may send for long, per second; more is a 429."
     )
     stats_user_requests_burst: int = Field(
-        30, ge=1, description="Requests for statistics a user may send at once after a pause."
+        30, ge=1, le=10**9, description="Requests for statistics a user may send at once after a pause."
     )
     stats_address_requests_per_second: float = Field(
         20.0,
         gt=0,
+        le=1e9,
         description="Requests for statistics an address (IPv6: its /64) may send for long, per second; more is a 429.",
     )
     stats_address_requests_burst: int = Field(
-        200, ge=1, description="Requests for statistics an address may send at once after a pause."
+        200, ge=1, le=10**9, description="Requests for statistics an address may send at once after a pause."
     )
-    score_active_days: float = Field(5, gt=0, description="Active days in 7 that earn the full score for them.")
-    score_study_minutes: float = Field(150, gt=0, description="Study minutes in 7 days that earn the full score.")
-    score_actions: float = Field(40, gt=0, description="Learning actions in 7 days that earn the full score.")
-    score_features: float = Field(5, gt=0, description="Distinct features in 7 days that earn the full score.")
+    score_active_days: float = Field(5, gt=0, le=7, description="Active days in 7 that earn the full score for them.")
+    score_study_minutes: float = Field(
+        150, gt=0, le=7 * 24 * 60, description="Study minutes in 7 days that earn the full score."
+    )
+    score_actions: float = Field(40, gt=0, le=1e6, description="Learning actions in 7 days that earn the full score.")
+    score_features: float = Field(5, gt=0, le=1e6, description="Distinct features in 7 days that earn the full score.")
 
     @property
     def score_targets(self) -> ScoreTargets:
@@ -101,15 +105,21 @@ class ExporterSettings(SharedSettings):
         if (self.exporter_tls_cert is None) != (self.exporter_tls_key is None):
             raise ValueError("exporter_tls_cert and exporter_tls_key belong together: set both or neither")
         if len(self.maestros) > self.max_maestros:
-            raise ValueError(f"maestros names {len(self.maestros)}, which is more than max_maestros")
+            raise ValueError(
+                f"max_maestros={self.max_maestros} is less than the {len(self.maestros)} that CONVERGIO_MAESTROS names"
+            )
         if self.stale_seconds <= self.refresh_seconds:
-            raise ValueError("stale_seconds must be longer than refresh_seconds, or every scrape fails")
+            raise ValueError(
+                f"stale_seconds={self.stale_seconds:g} must be longer than refresh_seconds={self.refresh_seconds:g},"
+                " or every scrape fails"
+            )
         for name, timeout in (
             ("refresh_timeout_seconds", self.refresh_timeout_seconds),
             ("lifetime_timeout_seconds", self.lifetime_timeout_seconds),
         ):
             if timeout >= self.stale_seconds:
                 raise ValueError(
-                    f"{name} must be shorter than stale_seconds: what takes longer to read is stale on arrival"
+                    f"{name}={timeout:g} must be shorter than stale_seconds={self.stale_seconds:g}: what takes longer "
+                    "to read is stale on arrival"
                 )
         return self

@@ -17,17 +17,18 @@ from exporter import ExporterSettings, create_stats_app
 from infra.settings import Settings
 from infra.study_app import StudyApp
 from ingest import GatewaySettings, create_app
+from ingest.fleet import Fleet
 
 API = "/api/"
 STATISTICS_PATHS = frozenset({"/api/telemetry/stats"})
 
 
-def create_origin(settings: Settings) -> ASGIApp:
+def create_origin(settings: Settings, fleet: Fleet | None = None) -> ASGIApp:
     """Gateway, statistics and study app as one ASGI application, each with its own settings.
 
-    Raises `ValueError` for settings that contradict each other.
+    `fleet` is that of the gateway. Raises `ValueError` for settings that contradict each other.
     """
-    gateway = create_app(settings.of(GatewaySettings))
+    gateway = create_app(settings.of(GatewaySettings), fleet)
     return Origin(gateway, create_stats_app(settings.of(ExporterSettings)), StudyApp(gateway))
 
 

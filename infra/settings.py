@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
@@ -18,7 +20,8 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
-from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, ListenHost, Port, SharedSettings, service_links
+from schemas.setting_texts import Host
+from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, Port, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"
 """Variables that only the tests read, for example which servers to use."""
@@ -35,9 +38,12 @@ class TopicSettings(SharedSettings):
     """How `convergio migrate` creates topics; existing ones stay as they are."""
 
     kafka_retention_days: int = Field(
-        7, ge=1, description="How long Kafka keeps events: the longest outage of the processors that loses none."
+        7,
+        ge=1,
+        le=36_500,
+        description="How long Kafka keeps events: the longest outage of the processors that loses none.",
     )
-    dead_letter_retention_days: int = Field(30, ge=1, description="How long Kafka keeps dead letters.")
+    dead_letter_retention_days: int = Field(30, ge=1, le=36_500, description="How long Kafka keeps dead letters.")
 
     @model_validator(mode="after")
     def _are_erasures_remembered(self) -> Self:
@@ -52,7 +58,7 @@ class TopicSettings(SharedSettings):
                 f"erasure_mark_days={remembered} is too short: Kafka may keep a message for {kept} days (the longer of "
                 f"kafka_retention_days={self.kafka_retention_days} and "
                 f"dead_letter_retention_days={self.dead_letter_retention_days}, and {SEGMENT_DAYS} until a segment is "
-                f"deleted); set CONVERGIO_ERASURE_MARK_DAYS to at least {kept}"
+                f"deleted); set erasure_mark_days to at least {kept}"
             )
         return self
 
@@ -60,13 +66,13 @@ class TopicSettings(SharedSettings):
 class AuditSettings(SharedSettings):
     """How `convergio audit --follow` works."""
 
-    audit_host: ListenHost = Field("127.0.0.1", description="Address of the running audit's health and metrics.")
+    audit_host: Host = Field("127.0.0.1", description="Address of the running audit's health and metrics.")
     audit_port: Port = Field(9463, description="Port of the running audit's health and metrics.")
     audit_bytes_per_second: int = Field(
-        8 << 20, ge=1 << 20, description="Bytes of messages that a running audit checks a second, at most."
+        8 << 20, ge=1 << 20, le=1 << 40, description="Bytes of messages that a running audit checks a second, at most."
     )
     audit_recheck_seconds: float = Field(
-        60.0, gt=0, description="How often a running audit looks again at what it found wrong."
+        60.0, gt=0, le=7 * 86_400, description="How often a running audit looks again at what it found wrong."
     )
 
 
@@ -142,8 +148,10 @@ def _ours(environment: Mapping[str, str] | None) -> Mapping[str, str]:
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
     for name in sorted(environment):
-        if name.startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
-            raise WrongUse(f"{name} is not a setting{_suggestion(name, known)}")
+        # As they are read: whatever their case.
+        upper = name.upper()
+        if upper.startswith(ENV_PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
+            raise WrongUse(f"{name} is not a setting{_suggestion(upper, known)}")
 
 
 def _refuse_unknown_keys(environment: Mapping[str, str]) -> None:
@@ -164,7 +172,7 @@ def _toml(environment: Mapping[str, str]) -> dict[str, Any]:
     if not file:
         return {}
     try:
-        return tomllib.loads(Path(file).read_text())
+        return tomllib.loads(Path(file).read_text("utf-8"))
     except OSError as error:
         raise WrongUse(f"{CONFIG_FILE_VARIABLE}={file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -178,16 +186,52 @@ def _source(environment: Mapping[str, str], name: str) -> str:
 
 
 def _explain(environment: Mapping[str, str], problem: dict[str, Any]) -> str:
-    """One problem in words, without the value if it may be a secret."""
+    """One problem in words: where the setting stands, its value unless it may be a secret, and what is expected."""
     name = str(problem["loc"][0]) if problem["loc"] else ""
     message = str(problem["msg"]).removeprefix("Value error, ")
     if name not in Settings.model_fields:
-        return message
+        return _SETTING.sub(lambda word: variable(word[0]) if word[0] in Settings.model_fields else word[0], message)
     source = _source(environment, name)
     where = source if source == variable(name) else f"{name} in {source}"
-    if "Secret" in str(Settings.model_fields[name].annotation):
-        return f"{where}: {message}"
-    return f"{where}={problem['input']!r}: {message}"
+    field = Settings.model_fields[name]
+    if "Secret" not in str(field.annotation):
+        where += f"={_shortened(problem['input'])}"
+    said_by_us = problem["type"] == "value_error"
+    return f"{where}: {_range_of(field) or (message if said_by_us else _type_of(field, message))}"
+
+
+_SETTING = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+"""What may be a setting's name, as validators that look at several settings write it."""
+
+_LONGEST_VALUE = 250
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _range_of(field: FieldInfo) -> str | None:
+    """What a setting may be, as far as its type and bounds say it all."""
+    kinds = {field.annotation, *get_args(field.annotation)}
+    bounds = {type(bound): bound for bound in field.metadata}
+    if bool in kinds:
+        return "must be true or false"
+    if get_origin(field.annotation) is Literal:
+        return f"must be one of {', '.join(map(str, get_args(field.annotation)))}"
+    if kinds & {int, float}:
+        kind = "a whole number" if int in kinds else "a number"
+        top = f"{bounds[Le].le:,.15g}".replace(",", " ")
+        return f"must be {kind} " + (f"above 0 and at most {top}" if Gt in bounds else f"from {bounds[Ge].ge} to {top}")
+    if MinLen in bounds and bounds[MinLen].min_length > 1:
+        return f"must have at least {bounds[MinLen].min_length} characters"
+    return None
+
+
+def _type_of(field: FieldInfo, otherwise: str) -> str:
+    if get_origin(field.annotation) is tuple:
+        return "must be a list"
+    return "must be text" if {str, SecretStr} & {field.annotation, *get_args(field.annotation)} else otherwise
 
 
 def _description(field: FieldInfo) -> str:

@@ -2,6 +2,7 @@
 
 In the order a request meets them: `server` (draining) → `connection` → `app` → `events_route`: `access` → `limits` →
 `body` → `validate` → `identity` → `envelope` → `producer`. Every failure on the way is a `problems.Problem`.
+`workers` runs several processes of it at one address; what they share is in `fleet`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from ingest.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from ingest.app import create_app
+    from ingest.fleet import Fleet
     from ingest.server import serve
+    from ingest.workers import serve_workers
 
-__all__ = ["GatewaySettings", "create_app", "serve"]
+__all__ = ["Fleet", "GatewaySettings", "create_app", "serve", "serve_workers"]
 
-_MODULES = {"create_app": "app", "serve": "server"}
+_MODULES = {"Fleet": "fleet", "create_app": "app", "serve": "server", "serve_workers": "workers"}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,10 +20,12 @@ from ingest.access import OperatorToken, Origins, WriteKeys
 from ingest.body import BodyReader, ClientGone, Receive
 from ingest.budget import ByteBudget
 from ingest.connection import COUNT_REFUSAL
+from ingest.ending import end
 from ingest.events_route import EVENTS_PATH, EventsRoute, Scope, Send
+from ingest.fleet import Fleet
 from ingest.health_routes import health_routes
 from ingest.identity import Cookies
-from ingest.limits import charge
+from ingest.limits import Buckets, buckets_of, charge
 from ingest.metrics import GatewayMetrics
 from ingest.openapi import document
 from ingest.problems import Headers, Problem, response_to
@@ -32,7 +34,6 @@ from ingest.retention import RetentionWatch
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
 from schemas.kafka import client_options
-from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
 from schemas.requests import head_as_get, request_headers
 
@@ -60,13 +61,15 @@ USER_PATHS: Final = {
 }
 
 
-def create_app(settings: GatewaySettings) -> App:
+def create_app(settings: GatewaySettings, fleet: Fleet | None = None) -> App:
     """The gateway as an ASGI application with lifespan; start it with `serve`, or any ASGI server.
 
-    Raises ValueError for settings that contradict each other.
+    `fleet` is what it shares with other workers, if several are to serve it. Raises ValueError for settings that
+    contradict each other.
     """
-    metrics = GatewayMetrics()
-    budget = ByteBudget(settings.max_inflight_bytes, settings.retry_after_seconds)
+    fleet = fleet or Fleet()
+    metrics = GatewayMetrics(fleet)
+    budget = ByteBudget(settings.max_inflight_bytes, settings.retry_after_seconds, fleet.held_bytes)
     compression = None if settings.kafka_compression == "none" else settings.kafka_compression
     producer = Producer(
         Options(
@@ -89,23 +92,23 @@ def create_app(settings: GatewaySettings) -> App:
         retry_after=settings.retry_after_seconds,
         clock=time.monotonic,
     )
-    metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready and retention.known)
+    metrics.watch(inflight_bytes=lambda: budget.used, ready=lambda: producer.ready and retention.known and fleet.ready)
     peers = Peers(settings.trusted_proxies)
     cookies = Cookies(secure=settings.cookie_secure, max_age_days=settings.cookie_max_age_days, peers=peers)
     origins = Origins(settings.allowed_origins)
     address_limit = user_limit = None
     if settings.rate_limit_enabled:
-        address_limit = TokenBuckets(
+        address_limit = buckets_of(
+            fleet,
             rate=settings.address_requests_per_second,
             burst=settings.address_requests_burst,
             entries=settings.rate_limit_entries,
-            clock=time.monotonic,
         )
-        user_limit = TokenBuckets(
+        user_limit = buckets_of(
+            fleet,
             rate=settings.user_events_per_second,
             burst=settings.user_events_burst,
             entries=settings.rate_limit_entries,
-            clock=time.monotonic,
         )
     bodies = BodyReader(
         max_body_bytes=settings.max_body_bytes,
@@ -128,7 +131,7 @@ def create_app(settings: GatewaySettings) -> App:
         metrics=metrics,
         now=utc_now,
     )
-    rest = _fastapi(settings, producer, retention, metrics, cookies)
+    rest = _fastapi(settings, producer, retention, metrics, cookies, fleet)
     return _Front(events, rest, origins, bodies, peers, address_limit)
 
 
@@ -147,7 +150,7 @@ class _Front:
         origins: Origins,
         bodies: BodyReader,
         peers: Peers,
-        address_limit: TokenBuckets | None,
+        address_limit: Buckets | None,
     ) -> None:
         self._events = events
         self._rest = rest
@@ -200,15 +203,22 @@ async def _send_answer(send: Send, status: int, headers: Headers, body: bytes) -
 
 
 def _fastapi(
-    settings: GatewaySettings, producer: Producer, retention: RetentionWatch, metrics: GatewayMetrics, cookies: Cookies
+    settings: GatewaySettings,
+    producer: Producer,
+    retention: RetentionWatch,
+    metrics: GatewayMetrics,
+    cookies: Cookies,
+    fleet: Fleet,
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         producer.start()
         retention.start()
         await _until_ready(producer, retention)
+        telling = asyncio.create_task(fleet.keep_telling(lambda: producer.ready and retention.known))
         # The server shows this to its connections.
         yield {COUNT_REFUSAL: metrics.refused_connection}
+        await end(telling)
         await retention.close()
         await producer.close()
 
@@ -229,7 +239,13 @@ def _fastapi(
         )
     )
     app.include_router(
-        health_routes(producer=producer, retention=retention, metrics=metrics, retry_after=settings.retry_after_seconds)
+        health_routes(
+            producer=producer,
+            retention=retention,
+            metrics=metrics,
+            fleet=fleet,
+            retry_after=settings.retry_after_seconds,
+        )
     )
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

@@ -23,9 +23,11 @@ from typing import Any, ClassVar, Final, NamedTuple, NoReturn
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from ingest.fleet import Fleet
 from ingest.http_answer import OneWriteCycle
 from ingest.problems import Kind, Problem
 from ingest.settings import GatewaySettings
+from ingest.tally import Tally
 
 MAX_HEADERS: Final = 100
 """A header of four bytes takes forty times as many once parsed, so their number has a limit of its own."""
@@ -53,7 +55,7 @@ COUNT_REFUSAL: Final = "count_refusal"
 
 
 class ConnectionLimits(NamedTuple):
-    """What one client may take. Sizes in bytes, times in seconds."""
+    """What clients may take. Sizes in bytes, times in seconds."""
 
     connections: int
     head_bytes: int
@@ -61,9 +63,11 @@ class ConnectionLimits(NamedTuple):
     wire_bytes: int
     unread_seconds: float
     retry_after: int
+    open: Tally
+    """The connections that each worker has open; `connections` bounds their sum."""
 
     @classmethod
-    def of(cls, settings: GatewaySettings) -> ConnectionLimits:
+    def of(cls, settings: GatewaySettings, fleet: Fleet | None = None) -> ConnectionLimits:
         return cls(
             connections=settings.max_connections,
             head_bytes=settings.max_head_bytes,
@@ -71,6 +75,7 @@ class ConnectionLimits(NamedTuple):
             wire_bytes=settings.max_body_bytes * MAX_FRAMING,
             unread_seconds=settings.unread_seconds,
             retry_after=settings.retry_after_seconds,
+            open=(fleet or Fleet()).connections,
         )
 
 
@@ -99,7 +104,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.limits.connections:
+        self.limits.open.own[0] = len(self.connections)
+        if sum(self.limits.open.column(0)) > self.limits.connections:
             # Without lingering, which would hold the very thing there is too much of.
             self._deaf = True
             detail = "The gateway serves as many connections as it may; send the same batch again later."
@@ -120,6 +126,7 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
+        self.limits.open.own[0] = len(self.connections)
 
     def data_received(self, data: bytes) -> None:
         """In place of uvicorn's, which logs every piece of garbage and answers it ahead of what is owed."""

@@ -17,14 +17,13 @@ from ingest import identity
 from ingest.access import Origins, WriteKeys
 from ingest.body import BodyReader, ClientGone, Receive
 from ingest.envelope import Timing, build_rows, encode_messages
-from ingest.limits import charge
+from ingest.limits import Buckets, charge
 from ingest.metrics import CLIENT_GONE, GatewayMetrics
 from ingest.problems import Headers, Problem
 from ingest.producer import Producer
 from ingest.validate import opted_out, read_batch
 from schemas.cookies import cookie_user
 from schemas.events import MAX_EVENTS_PER_BATCH, Rejection, Verdict
-from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
 from schemas.requests import request_headers
 
@@ -68,8 +67,8 @@ class EventsRoute:
         origins: Origins,
         write_keys: WriteKeys,
         peers: Peers,
-        address_limit: TokenBuckets | None,
-        user_limit: TokenBuckets | None,
+        address_limit: Buckets | None,
+        user_limit: Buckets | None,
         bodies: BodyReader,
         respect_gpc: bool,
         cookies: identity.Cookies,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from ingest.fleet import Fleet
 from ingest.metrics import GatewayMetrics
 from ingest.problems import Problem
 from ingest.producer import Producer
@@ -13,14 +14,14 @@ from schemas.requests import header_text, request_headers
 
 
 def health_routes(
-    *, producer: Producer, retention: RetentionWatch, metrics: GatewayMetrics, retry_after: int
+    *, producer: Producer, retention: RetentionWatch, metrics: GatewayMetrics, fleet: Fleet, retry_after: int
 ) -> APIRouter:
-    """The routes that operators and load balancers ask."""
+    """The routes that operators and load balancers ask. Whichever worker answers speaks for all of them."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/healthz", summary="Whether the process lives")
     async def healthz() -> dict[str, str]:
-        """Always 200: a process that cannot answer does not answer."""
+        """Always 200: a process that cannot answer does not answer. Workers that hang are replaced by their parent."""
         return {"status": "alive"}
 
     @routes.get("/readyz", summary="Whether to send requests here", responses={503: {"description": "Not now"}})
@@ -29,6 +30,8 @@ def health_routes(
         if not producer.ready:
             raise Problem("kafka-unavailable", "Kafka is not connected or does not answer.", retry_after=retry_after)
         retention.timing()
+        if not fleet.ready:
+            raise Problem("kafka-unavailable", "Another worker of this gateway is not ready.", retry_after=retry_after)
         return {"status": "ready"}
 
     @routes.get("/metrics", summary="The gateway's own metrics", response_class=Response)

@@ -7,21 +7,28 @@
 | refused_connections_total | reason | connections ended before there was a request to answer, by kind of problem |
 | acknowledgement_seconds | | per record batch: how long its longest-waiting message waited for Kafka |
 | inflight_bytes | | bytes held: messages that await Kafka, and bodies that are still arriving |
-| ready | | 1 while Kafka is connected and answers, and the retention is known |
+| ready | | 1 while Kafka is connected and answers, and the retention is known, in every worker that listens |
 | producer_replacements_total | | times a producer had become unusable and was replaced |
 | build_info | version | always 1 |
+
+Of several workers each counts for itself, and any of them shows the sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
+from itertools import accumulate, count
 from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from ingest.fleet import Fleet
 from ingest.problems import REFUSALS, TABLE, Kind
 from schemas.events import RejectCode, Rejection
 
@@ -30,57 +37,70 @@ CLIENT_GONE: Final = 499
 ACCEPTED: Final = "accepted"
 ACKNOWLEDGEMENT_BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+_columns = count()
+
+
+def _numbered(labels: Iterable[object]) -> dict[object, int]:
+    """The column of each label."""
+    return {label: next(_columns) for label in labels}
+
+
+_REQUESTS: Final = _numbered(sorted({202, 204, CLIENT_GONE, *(shape.status for shape in TABLE.values())}))
+_EVENTS: Final = _numbered((ACCEPTED, *get_args(RejectCode)))
+_REFUSED: Final = _numbered(REFUSALS)
+_ACKNOWLEDGED: Final = list(_numbered((*ACKNOWLEDGEMENT_BUCKETS, "more")).values())
+_ACKNOWLEDGED_SECONDS: Final = next(_columns)
+_REPLACEMENTS: Final = next(_columns)
+_WIDTH: Final = next(_columns)
+
 
 class _Counts(Collector):
-    """What every request counts, as plain integers: one thread counts, and a lock for each would cost more."""
+    """What is counted, as plain numbers of each worker: one thread counts, and a lock for each would cost more."""
 
-    def __init__(self) -> None:
-        statuses = {202, 204, CLIENT_GONE, *(shape.status for shape in TABLE.values())}
-        self.requests = dict.fromkeys(sorted(statuses), 0)
-        self.events: dict[str, int] = dict.fromkeys((ACCEPTED, *get_args(RejectCode)), 0)
-        self.refused: dict[Kind, int] = dict.fromkeys(REFUSALS, 0)
+    def __init__(self, fleet: Fleet) -> None:
+        self.tally: Final = fleet.tally(_WIDTH)
+        self._created = time.time()
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        requests = CounterMetricFamily(
-            PREFIX + "requests",
-            "Answers of the events route by HTTP status; 499: the client went away",
-            labels=["status"],
+    def collect(self) -> Iterator[Metric]:
+        sums = self.tally.sums()
+        for name, description, label, columns in (
+            ("requests", "Answers of the events route by HTTP status; 499: the client went away", "status", _REQUESTS),
+            ("events", "Events by verdict: accepted, or a reject code", "verdict", _EVENTS),
+            (
+                "refused_connections",
+                "Connections ended before there was a request to answer, by kind of problem",
+                "reason",
+                _REFUSED,
+            ),
+        ):
+            family = CounterMetricFamily(PREFIX + name, description, labels=[label])
+            for value, column in columns.items():
+                family.add_metric([str(value)], sums[column])
+            yield family
+        bounds = (*map(floatToGoString, ACKNOWLEDGEMENT_BUCKETS), "+Inf")
+        counts = accumulate(sums[column] for column in _ACKNOWLEDGED)
+        acknowledged = HistogramMetricFamily(
+            PREFIX + "acknowledgement_seconds",
+            "Longest wait for Kafka's acknowledgement in a record batch",
+            buckets=list(zip(bounds, counts, strict=True)),
+            sum_value=sums[_ACKNOWLEDGED_SECONDS],
         )
-        for status, count in self.requests.items():
-            requests.add_metric([str(status)], count)
-        yield requests
-        events = CounterMetricFamily(
-            PREFIX + "events", "Events by verdict: accepted, or a reject code", labels=["verdict"]
-        )
-        for verdict, count in self.events.items():
-            events.add_metric([verdict], count)
-        yield events
-        refused = CounterMetricFamily(
-            PREFIX + "refused_connections",
-            "Connections ended before there was a request to answer, by kind of problem",
-            labels=["reason"],
-        )
-        for reason, count in self.refused.items():
-            refused.add_metric([reason], count)
-        yield refused
+        acknowledged.add_sample(acknowledged.name + "_created", {}, self._created)
+        yield acknowledged
+        replacements = CounterMetricFamily(PREFIX + "producer_replacements", "Times an unusable producer was replaced")
+        replacements.add_metric([], sums[_REPLACEMENTS], created=self._created)
+        yield replacements
 
 
 class GatewayMetrics:
-    """The instruments, each label value there from the start."""
+    """The instruments, each label value there from the start; of all workers together, whichever of them is asked."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry: Final = CollectorRegistry() if registry is None else registry
-        counts = _Counts()
+    def __init__(self, fleet: Fleet | None = None) -> None:
+        fleet = fleet or Fleet()
+        self.registry: Final = CollectorRegistry()
+        counts = _Counts(fleet)
         self.registry.register(counts)
-        self._requests = counts.requests
-        self._events = counts.events
-        self._refused = counts.refused
-        self.acknowledged: Final = Histogram(
-            PREFIX + "acknowledgement_seconds",
-            "Longest wait for Kafka's acknowledgement in a record batch",
-            buckets=ACKNOWLEDGEMENT_BUCKETS,
-            registry=self.registry,
-        ).observe
+        self._tally = counts.tally
         self._inflight = Gauge(
             PREFIX + "inflight_bytes",
             "Bytes that await Kafka's acknowledgement or are still arriving",
@@ -91,33 +111,38 @@ class GatewayMetrics:
             "1 while Kafka is connected and answers, and the retention is known",
             registry=self.registry,
         )
-        self.producer_replaced: Final = Counter(
-            PREFIX + "producer_replacements_total",
-            "Times an unusable producer was replaced",
-            registry=self.registry,
-        ).inc
         build = Gauge(PREFIX + "build_info", "Version of the gateway", ["version"], registry=self.registry)
         build.labels(version("convergio-telemetry")).set(1)
-        ProcessCollector(registry=self.registry)
+        self.registry.register(fleet.processes or ProcessCollector(registry=None))
 
-    def watch(self, *, inflight_bytes: Callable[[], int], ready: Callable[[], bool]) -> None:
+    def watch(self, *, inflight_bytes: Callable[[], float], ready: Callable[[], bool]) -> None:
         """Reads these two when scraped, so that the hot route need not report them."""
         self._inflight.set_function(inflight_bytes)
         self._ready.set_function(lambda: float(ready()))
 
     def answered(self, status: int) -> None:
         """Counts an answer of the events route."""
-        self._requests[status] += 1
+        self._tally.own[_REQUESTS[status]] += 1
 
     def refused_connection(self, reason: Kind) -> None:
         """Counts a connection that was ended before there was a request to answer."""
-        self._refused[reason] += 1
+        self._tally.own[_REFUSED[reason]] += 1
 
     def accepted(self, events: int) -> None:
         """Counts events that Kafka has acknowledged."""
-        self._events[ACCEPTED] += events
+        self._tally.own[_EVENTS[ACCEPTED]] += events
 
     def rejected(self, rejections: list[Rejection]) -> None:
         """Counts every refused event under its code."""
         for rejection in rejections:
-            self._events[rejection.code] += 1
+            self._tally.own[_EVENTS[rejection.code]] += 1
+
+    def acknowledged(self, seconds: float) -> None:
+        """Counts a record batch whose longest-waiting message waited so long for Kafka."""
+        own = self._tally.own
+        own[_ACKNOWLEDGED[bisect_left(ACKNOWLEDGEMENT_BUCKETS, seconds)]] += 1
+        own[_ACKNOWLEDGED_SECONDS] += seconds
+
+    def producer_replaced(self) -> None:
+        """Counts an unusable producer."""
+        self._tally.own[_REPLACEMENTS] += 1

@@ -12,7 +12,18 @@ import logging
 import resource
 import signal
 from collections.abc import Awaitable
-from socket import socket
+from socket import (
+    AF_INET6,
+    AI_PASSIVE,
+    IPPROTO_IPV6,
+    IPV6_V6ONLY,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    getaddrinfo,
+    socket,
+)
 from types import FrameType
 from typing import Final
 
@@ -22,6 +33,7 @@ from ingest.app import App, create_app
 from ingest.body import Receive
 from ingest.connection import ConnectionLimits, GatewayProtocol
 from ingest.events_route import Scope, Send
+from ingest.fleet import Fleet
 from ingest.problems import Problem
 from ingest.settings import GatewaySettings
 from schemas.addresses import is_all_ipv6, url
@@ -68,17 +80,28 @@ class Draining:
 class _Server(uvicorn.Server):
     """uvicorn with a drain before its shutdown, and 0 as the end of an ordinary stop."""
 
-    def __init__(self, config: uvicorn.Config, draining: Draining, delay: float) -> None:
+    def __init__(self, config: uvicorn.Config, draining: Draining, delay: float, fleet: Fleet) -> None:
         super().__init__(config)
         self._draining = draining
         self._delay = delay
         self._drained_at: float | None = None
+        self._fleet = fleet
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Opens the listener, once the application is ready for it."""
+        if self._fleet.lifeline is not None:
+            asyncio.get_running_loop().add_reader(self._fleet.lifeline, self._orphaned)
         await super().startup(sockets)
         if self.started:
+            self._fleet.listening()
             log.info("listening", extra={"url": url(self.config.host, self.config.port)})
+
+    def _orphaned(self) -> None:
+        """The parent of the workers has ended without a word."""
+        assert self._fleet.lifeline is not None
+        asyncio.get_running_loop().remove_reader(self._fleet.lifeline)
+        log.warning("the parent of this worker has ended")
+        self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler. A second Ctrl-C ends at once, without waiting for anyone."""
@@ -111,6 +134,7 @@ class _Server(uvicorn.Server):
         """Closes the listener, gives requests on their way a moment, then ends as uvicorn does."""
         for server in self.servers:
             server.close()
+        self._fleet.closed()
         if not self.force_exit:
             await asyncio.sleep(LAST_CALL_SECONDS)
         await super().shutdown(sockets)
@@ -131,16 +155,42 @@ def _allowed_connections(wanted: int) -> int:
     return allowed
 
 
-def serve(settings: GatewaySettings, app: App | None = None) -> None:
+def _listeners(host: str, port: int) -> list[socket]:
+    """Sockets for every address of the host, bound to the port beside those of other workers.
+
+    The kernel shares connections out among those that listen; a socket that is only bound gets none.
+    """
+    listeners = []
+    for family, kind, protocol, _, address in getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE):
+        listener = socket(family, kind, protocol)
+        listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        listener.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        if family == AF_INET6:
+            listener.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, not is_all_ipv6(host))
+        listener.bind(address)
+        listeners.append(listener)
+    return listeners
+
+
+def _sockets(config: uvicorn.Config, fleet: Fleet) -> list[socket] | None:
+    """The sockets to listen on; None where uvicorn may open its own."""
+    if fleet.size > 1:
+        return _listeners(config.host, config.port)
+    # asyncio would listen on IPv6 alone.
+    return [config.bind_socket()] if is_all_ipv6(config.host) else None
+
+
+def serve(settings: GatewaySettings, app: App | None = None, fleet: Fleet | None = None) -> None:
     """Runs until SIGTERM or Ctrl-C and returns once everything is answered and flushed.
 
-    `app` is the gateway by default; a composition that holds it may be given. Exits with 3 when the address is
-    taken.
+    `app` is the gateway by default; a composition that holds it may be given, and the fleet that it was made for. Exits
+    with 3 when the address is taken.
     """
     configure("ingest", settings.log_level)
-    limits = ConnectionLimits.of(settings)
+    fleet = fleet or Fleet()
+    limits = ConnectionLimits.of(settings, fleet)
     limits = limits._replace(connections=_allowed_connections(limits.connections))
-    draining = Draining(create_app(settings) if app is None else app)
+    draining = Draining(create_app(settings, fleet) if app is None else app)
     config = uvicorn.Config(
         draining,
         host=settings.ingest_host,
@@ -161,6 +211,4 @@ def serve(settings: GatewaySettings, app: App | None = None) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    # asyncio would listen on IPv6 alone.
-    sockets = [config.bind_socket()] if is_all_ipv6(settings.ingest_host) else None
-    _Server(config, draining, settings.drain_delay_seconds).run(sockets)
+    _Server(config, draining, settings.drain_delay_seconds, fleet).run(_sockets(config, fleet))

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.events import MAX_EVENTS_PER_BATCH
-from schemas.settings import ListenHost, Port, SharedSettings, split_list
+from schemas.setting_texts import Host
+from schemas.settings import Port, SharedSettings, split_list
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -21,7 +22,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_list)
 class GatewaySettings(SharedSettings):
     """The write path's settings, beside the shared ones."""
 
-    ingest_host: ListenHost = Field(
+    ingest_host: Host = Field(
         "127.0.0.1", description="Address the gateway listens on; `::` is every address, of IPv6 and IPv4."
     )
     ingest_port: Port = Field(8000, description="Port the gateway listens on.")
@@ -37,16 +38,21 @@ class GatewaySettings(SharedSettings):
     )
     respect_gpc: bool = Field(True, description="Treat `Sec-GPC: 1` and `DNT: 1` as an opt-out.")
 
-    user_events_per_second: float = Field(100.0, gt=0, description="Events a user may send for long, per second.")
+    user_events_per_second: float = Field(
+        100.0, gt=0, le=1e9, description="Events a user may send for long, per second."
+    )
     user_events_burst: int = Field(
-        5_000, ge=MAX_EVENTS_PER_BATCH, description="Events a user may send at once after a pause."
+        5_000, ge=MAX_EVENTS_PER_BATCH, le=10**9, description="Events a user may send at once after a pause."
     )
     address_requests_per_second: float = Field(
         500.0,
         gt=0,
+        le=1e9,
         description="Requests an address (IPv6: its /64) may send for long, per second; an erasure counts as 25.",
     )
-    address_requests_burst: int = Field(2_000, ge=1, description="Requests an address may send at once after a pause.")
+    address_requests_burst: int = Field(
+        2_000, ge=1, le=10**9, description="Requests an address may send at once after a pause."
+    )
 
     max_connections: int = Field(
         10_000,
@@ -79,7 +85,10 @@ class GatewaySettings(SharedSettings):
         10.0, gt=0, le=300, description="Longest wait for Kafka's acknowledgement; then 503."
     )
     max_inflight_bytes: int = Field(
-        64 * MIB, ge=8 * MIB, description="Bytes that may await Kafka's acknowledgement at once; more is a 503."
+        64 * MIB,
+        ge=8 * MIB,
+        le=MIB * MIB,
+        description="Bytes that may await Kafka's acknowledgement at once; more is a 503.",
     )
     retry_after_seconds: int = Field(5, ge=1, le=3600, description="The `Retry-After` of a 503, in seconds.")
     kafka_linger_ms: int = Field(
@@ -91,7 +100,7 @@ class GatewaySettings(SharedSettings):
         30.0, gt=0, le=3600, description="How often the retention in force is read from Kafka."
     )
     clock_skew_tolerance_seconds: float = Field(
-        60.0, ge=0, description="A client clock further off than this has its timestamps shifted."
+        60.0, ge=0, le=86_400, description="A client clock further off than this has its timestamps shifted."
     )
     drain_delay_seconds: float = Field(
         1.0, ge=0, le=300, description="Time between not being ready any more and closing the listener."

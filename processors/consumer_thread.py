@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 2.0
 _FETCH_WAIT_MS = 500
+_REJOIN_SECONDS = 1.0
 
 
 class Polled(NamedTuple):
@@ -54,12 +55,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._fetching = asyncio.Lock()
         self._seeks = 0
+        self.report_kept_out: Callable[[KafkaError], None] = lambda _: None
+        """Called, in this thread, with what keeps the consumer out of its group."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # One fetch at a time goes to a broker: a check must wait for the one that waits for records.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
+
+    async def on_start(self) -> None:
+        """Starts the consumer. What keeps it out of the group is reported, and tried again."""
+        await super().on_start()
+        # aiokafka's own waits until somebody polls, which nobody does before the first assignment.
+        self._ensure_consumer()._coordinator._push_error_to_user = self._kept_out
+
+    async def _kept_out(self, error: KafkaError) -> None:
+        self.report_kept_out(error)
+        await asyncio.sleep(_REJOIN_SECONDS)
 
     async def _fetch_records(  # type: ignore[override]  # only our own getmany reads it
         self,

@@ -42,6 +42,7 @@ class Health:
         self._limit = heartbeat_seconds
         self._beat = clock()
         self._stalled: str | None = None
+        self._kept_out: str | None = None
         self._waiting_for: str | None = "the first assignment of partitions"
 
     def beat(self) -> None:
@@ -57,6 +58,16 @@ class Health:
         """The loop lives but cannot go on, and a restart would not help."""
         self.beat()
         self._waiting_for = reason
+
+    def kept_out(self, reason: str | None) -> bool:
+        """Kafka does not take the processor into its group (`None`: it does), and a restart would not help.
+
+        Returns whether that is news.
+        """
+        news = reason != self._kept_out
+        self._kept_out = reason
+        self.beat()
+        return news
 
     def commits_stalled(self, reason: str | None) -> None:
         """Commits stand still although there is work (`None`: they do not); only a restart helps."""
@@ -78,7 +89,7 @@ class Health:
     @property
     def hindrance(self) -> str | None:
         """Why the work does not go on; `None` if it does."""
-        return self.sickness or self._waiting_for
+        return self.sickness or self._kept_out or self._waiting_for
 
 
 class _Handler(WSGIRequestHandler):

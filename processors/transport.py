@@ -38,15 +38,19 @@ class Consumer(driver.Consumer):
     """Hands on fetches without a gap and commits watermarks.
 
     `ownerships` is shared with the message buffer and the flush loop, on the same event loop.
-    `passed_over(fetch)` is called when the log itself holds no record at some offsets of a fetch.
+    `passed_over(fetch)` is called when the log itself holds no record at some offsets of a fetch; `kept_out(error)`, in
+    another thread, with what keeps it out of the group.
     """
 
     ownerships: Ownerships
     passed_over: Callable[[Fetch], None]
+    kept_out: Callable[[KafkaError], None]
     _thread: ConsumerThread
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread.report_kept_out = lambda error: self.kept_out(error)
+        return thread
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Polls once and hands on what follows without a gap; checks the position wherever it finds anything else."""
@@ -224,19 +228,26 @@ class Consumer(driver.Consumer):
 
 
 class Transport(driver.Transport):
-    """Makes consumers that share `ownerships`."""
+    """Makes consumers that share `ownerships` and report to `passed_over` and `kept_out`."""
 
     def __init__(
-        self, app: faust.App, ownerships: Ownerships, passed_over: Callable[[Fetch], None], **options: Any
+        self,
+        app: faust.App,
+        ownerships: Ownerships,
+        passed_over: Callable[[Fetch], None],
+        kept_out: Callable[[KafkaError], None],
+        **options: Any,
     ) -> None:
         super().__init__(app.conf.broker_consumer, app, **options)
         self._ownerships = ownerships
         self._passed_over = passed_over
+        self._kept_out = kept_out
 
     def create_consumer(self, callback: Any, **options: Any) -> Consumer:
         """The consumer of a worker."""
         consumer = Consumer(self, callback=callback, loop=self.loop, **options)
-        consumer.ownerships, consumer.passed_over = self._ownerships, self._passed_over
+        consumer.ownerships = self._ownerships
+        consumer.passed_over, consumer.kept_out = self._passed_over, self._kept_out
         return consumer
 
 

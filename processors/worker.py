@@ -12,11 +12,10 @@ import gc
 import logging
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 from faust.types import TP, StreamT
 
 from processors.broker import broker_credentials, broker_urls
@@ -52,12 +51,13 @@ _METADATA_SECONDS = 30.0
 def create_app(settings: ProcessorSettings) -> faust.App:
     """A Faust app that processes the events topic; `faust -A processors worker` runs it as well."""
     # Without it Faust fails at the start, and takes its time to say so.
-    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    settings.folder.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         settings.consumer_group,
         broker=broker_urls(settings),
         broker_credentials=broker_credentials(settings),
-        datadir=settings.data_dir,
+        # It is a format string to Faust.
+        datadir=str(settings.folder).replace("{", "{{").replace("}", "}}"),
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
@@ -118,7 +118,7 @@ class _Processor:
             self._health, self._metrics.registry, settings.processor_host, settings.processor_port
         )
         self._ownerships = Ownerships()
-        app.transport = Transport(app, self._ownerships, self._passed_over)
+        app.transport = Transport(app, self._ownerships, self._passed_over, self._kept_out)
         self._buffer = MessageBuffer(settings, self._ownerships, time.monotonic)
         self._dead_letters = DeadLetterTopic(app, settings, self._health.beat)
         self._housekeeping = Housekeeping(settings, Sink(settings), self._metrics, _now)
@@ -192,6 +192,7 @@ class _Processor:
     async def _assigned(self, *args: Any, **kwargs: Any) -> None:
         assigned: set[TP] = args[1]
         self._partitions = {place.partition for place in assigned if place.topic == self._settings.events_topic}
+        self._health.kept_out(None)
         log.info("partitions taken over", extra={"partitions": sorted(self._partitions)})
 
     async def _revoked(self, *args: Any, **kwargs: Any) -> None:
@@ -207,6 +208,16 @@ class _Processor:
             "the log holds no record at some offsets; they are passed over",
             extra={"partition": partition, "from": fetch.begins, "to": fetch.ends, "missing": fetch.missing},
         )
+
+    def _kept_out(self, error: KafkaError) -> None:
+        reason = f"Kafka keeps this processor out of the group {self._settings.consumer_group}: {error}"
+        if isinstance(error, InvalidSessionTimeoutError):
+            reason = (
+                f"Kafka refuses CONVERGIO_SESSION_TIMEOUT_SECONDS={self._settings.session_timeout_seconds:g}: brokers "
+                "allow group.min.session.timeout.ms (6000 by default) to group.max.session.timeout.ms (1800000)"
+            )
+        if self._health.kept_out(reason):
+            log.error("kept out of the group, trying again", extra={"reason": reason})
 
     async def _stop(self, *args: Any, **kwargs: Any) -> None:
         if not await self._flush_loop.stop(_STOP_GRACE_SECONDS):

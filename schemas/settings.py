@@ -11,9 +11,9 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -27,6 +27,7 @@ from schemas.events import MAESTRO_SLUG, MAX_LABEL
 from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
 from schemas.origins import canonical_origin
 from schemas.retention import LONGEST_RETENTION_DAYS
+from schemas.setting_texts import Brokers, DatabaseName, Host, TopicName
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
@@ -34,20 +35,19 @@ CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-def _without_brackets(value: object) -> object:
-    return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
-
-
-ListenHost = Annotated[str, BeforeValidator(_without_brackets), Field(min_length=1)]
-"""A name or an address to listen on; `::` means every address, of IPv6 and IPv4."""
-
-
 def split_list(value: object) -> object:
-    """A list written as text: comma-separated, or JSON."""
+    """A list written as text: comma-separated, or JSON. Raises `ValueError` for JSON that is none, and for a list of
+    anything but texts.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"begins with '[' and is no JSON list ({error.msg}, character {error.pos + 1})") from error
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        raise ValueError("must be a list of texts")
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
     return [part for part in (piece.strip() for piece in value.split(",")) if part]
 
 
@@ -80,24 +80,24 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 class SharedSettings(BaseSettings):
     """Where Kafka and ClickHouse are, and the rules that more than one service must agree on."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", allow_inf_nan=False)
 
-    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated.")
+    kafka_bootstrap: Brokers = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     kafka_ca_file: str | None = Field(None, description="CA certificates for TLS to Kafka (PEM).")
-    events_topic: str = "convergio.events"
-    dead_letter_topic: str = "convergio.events.dlq"
-    partitions: int = Field(4, ge=1, description="Partitions of the events topic when it is created.")
-    replication_factor: int = Field(1, ge=1, description="Replicas of the topics when they are created.")
+    events_topic: TopicName = "convergio.events"
+    dead_letter_topic: TopicName = "convergio.events.dlq"
+    partitions: int = Field(4, ge=1, le=100_000, description="Partitions of the events topic when it is created.")
+    replication_factor: int = Field(1, ge=1, le=100, description="Replicas of the topics when they are created.")
 
-    clickhouse_host: str = "127.0.0.1"
+    clickhouse_host: Host = "127.0.0.1"
     clickhouse_port: Port = 8123
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_database: str = Field("convergio", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    clickhouse_database: DatabaseName = "convergio"
     clickhouse_secure: bool = Field(False, description="HTTPS to ClickHouse.")
 
     operator_token: SecretStr | None = Field(
@@ -125,7 +125,10 @@ class SharedSettings(BaseSettings):
         True, description="Limit requests per address, and events and requests for statistics per user."
     )
     rate_limit_entries: int = Field(
-        100_000, ge=1, description="Users, and addresses, remembered at once; the longest idle go first."
+        100_000,
+        ge=1,
+        le=100_000_000,
+        description="Users, and addresses, remembered at once; the longest idle go first.",
     )
     maestros: Texts = Field(
         (),
@@ -138,13 +141,38 @@ class SharedSettings(BaseSettings):
         le=LONGEST_RETENTION_DAYS,
         description="How long events are kept; older ones are refused. `convergio migrate` puts it in force.",
     )
-    session_gap_seconds: int = Field(300, ge=1, description="Longer gaps in a learner's doing are not study time.")
+    session_gap_seconds: int = Field(
+        300, ge=1, le=86_400, description="Longer gaps in a learner's doing are not study time."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
     def retention_topic(self) -> str:
         """The topic that says how long events are kept; see `schemas.retention`."""
         return f"{self.events_topic}.retention"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_is_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """TOML has booleans, and pydantic would take `true` for 1."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _is_not_empty(cls, value: object, info: ValidationInfo) -> object:
+        """An empty text is mostly a variable of a script that was not set. Only what is empty by default may be."""
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and not text.strip() and value != cls.model_fields[info.field_name or ""].default:
+            raise ValueError("must not be empty")
+        return value
+
+    @model_validator(mode="after")
+    def _are_different_topics(self) -> Self:
+        if self.dead_letter_topic in (self.events_topic, self.retention_topic):
+            raise ValueError(f"dead_letter_topic={self.dead_letter_topic!r} must be a topic of its own")
+        return self
 
     @field_validator("allowed_origins")
     @classmethod
@@ -160,7 +188,10 @@ class SharedSettings(BaseSettings):
     @classmethod
     def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
-            ip_network(network)
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"must be networks such as 10.0.0.0/8, comma-separated: {error}") from error
         return networks
 
     @field_validator("maestros")

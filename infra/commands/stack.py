@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from infra.commands.console import out
-from infra.errors import Failure, WrongUse
+from infra.errors import Failure
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
@@ -30,6 +30,7 @@ def stack_config(
     ingest_port: int | None,
     exporter_port: int | None,
     kafka_port: int | None,
+    kafka_controller_port: int | None,
     clickhouse_port: int | None,
     processor_port: int | None,
     audit_port: int | None,
@@ -42,6 +43,7 @@ def stack_config(
         ingest_port=ingest_port or settings.ingest_port,
         exporter_port=exporter_port or settings.exporter_port,
         kafka_port=kafka_port or _port_of(settings.kafka_bootstrap),
+        kafka_controller_port=kafka_controller_port,
         clickhouse_port=clickhouse_port or settings.clickhouse_port,
         processor_port=processor_port or settings.processor_port,
         audit_port=audit_port or settings.audit_port,
@@ -55,11 +57,8 @@ def stack_config(
 
 
 def _port_of(bootstrap: str) -> int:
-    """Raises `WrongUse` if a broker is named without its port."""
-    port = bootstrap.partition(",")[0].rpartition(":")[2]
-    if not port.isdigit():
-        raise WrongUse(f"CONVERGIO_KAFKA_BOOTSTRAP={bootstrap!r} names no port; write host:port, or use --kafka-port")
-    return int(port)
+    """The port of the first broker."""
+    return int(bootstrap.partition(",")[0].rpartition(":")[2])
 
 
 def settings_of(settings: Settings, config: StackConfig) -> Settings:

@@ -14,6 +14,7 @@ from infra.commands.options import (
     ExporterPort,
     Ingest,
     IngestPort,
+    KafkaControllerPort,
     KafkaPort,
     ProcessorPort,
     Processors,
@@ -25,6 +26,7 @@ def up(
     ingest_port: IngestPort = None,
     exporter_port: ExporterPort = None,
     kafka_port: KafkaPort = None,
+    kafka_controller_port: KafkaControllerPort = None,
     clickhouse_port: ClickHousePort = None,
     processor_port: ProcessorPort = None,
     audit_port: AuditPort = None,
@@ -34,7 +36,8 @@ def up(
     """Run the whole pipeline on this machine: Kafka, ClickHouse, gateways, processors, exporter, audit.
 
     Each is a process of its own, as in production. One that dies is started again; DATA_DIR/run names their process
-    ids, DATA_DIR/logs keeps what they write. Ctrl-C or SIGTERM stops all of them, in order and without loss.
+    ids, DATA_DIR/logs keeps what they write. Ctrl-C or SIGTERM stops all of them, in order and without loss. Ports that
+    are not given are those of the settings.
     """
     from infra.commands.stack import running_stack, stack_config
     from infra.settings import load
@@ -45,6 +48,7 @@ def up(
         ingest_port=ingest_port,
         exporter_port=exporter_port,
         kafka_port=kafka_port,
+        kafka_controller_port=kafka_controller_port,
         clickhouse_port=clickhouse_port,
         processor_port=processor_port,
         audit_port=audit_port,

@@ -117,10 +117,15 @@ async def _change(
     return True
 
 
-async def configuration_of(client: AIOKafkaAdminClient, topic: str) -> dict[str, tuple[str, int]]:
-    """Each configuration of a topic: its value and where that comes from. Raises `WrongUse` when Kafka refuses."""
-    (response,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+async def configuration_of(
+    client: AIOKafkaAdminClient, name: str, kind: ConfigResourceType = ConfigResourceType.TOPIC
+) -> dict[str, tuple[str, int]]:
+    """Each configuration of a topic, or of the broker with that id: its value and where that comes from.
+
+    Raises `WrongUse` when Kafka refuses.
+    """
+    (response,) = await client.describe_configs([ConfigResource(kind, name)])
     ((code, reason, _, _, entries),) = response.resources
     if code:
-        raise WrongUse(f"Kafka refuses to describe {topic}: {reason or for_code(code).__name__}")
+        raise WrongUse(f"Kafka refuses to describe {name}: {reason or for_code(code).__name__}")
     return {name: (value, source) for name, value, _, source, *_ in entries}

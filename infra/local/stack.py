@@ -16,6 +16,7 @@ from typing import Literal, Self
 from infra.local.clickhouse import LocalClickHouse
 from infra.local.data_dir import DataDir
 from infra.local.kafka import LocalKafka
+from infra.local.port_conflicts import refuse_port_conflicts
 from infra.local.ports import HOST
 from infra.local.probes import answers_ok
 from infra.local.restarts import RestartPolicy
@@ -35,7 +36,9 @@ class StackConfig:
     """Of the first gateway; further ones listen on the ports after it."""
     exporter_port: int = 9464
     kafka_port: int = 9092
-    """Of the first broker. Further brokers, then one controller port for each, follow it."""
+    """Of the first broker; further ones follow it."""
+    kafka_controller_port: int | None = None
+    """Of the first broker's controller; further ones follow it. None: those after the brokers' ports."""
     clickhouse_port: int = 8123
     processor_port: int = 9465
     """Of the first processor's health and metrics; further ones follow it."""
@@ -55,7 +58,8 @@ class StackConfig:
 
     @property
     def kafka(self) -> LocalKafka:
-        return LocalKafka((self.data_dir / "kafka").absolute(), self.kafka_port, self.brokers)
+        directory = (self.data_dir / "kafka").absolute()
+        return LocalKafka(directory, self.kafka_port, self.brokers, self.kafka_controller_port)
 
     @property
     def clickhouse(self) -> LocalClickHouse:
@@ -112,6 +116,9 @@ class LocalStack:
     async def start(self) -> None:
         self._data_dir = DataDir(self.config.data_dir)
         try:
+            # Before Kafka is prepared; the supervisor asks again when it starts.
+            planned = stages(self.config, dict.fromkeys(self.config.kafka.names, ()))
+            await refuse_port_conflicts([service for stage in planned for service in stage.services])
             # Kafka's first start downloads and formats, which blocks.
             commands = await asyncio.to_thread(self.config.kafka.commands)
             services = stages(self.config, commands)
@@ -151,7 +158,14 @@ def _environment(config: StackConfig, own: Mapping[str, str] | None = None) -> d
 def _brokers(config: StackConfig, commands: Mapping[str, Sequence[str]]) -> list[Service]:
     ports = zip(config.kafka.broker_ports, config.kafka.controller_ports, strict=True)
     return [
-        Service(name, command, ports=own_ports, ready=config.kafka.is_ready, start_seconds=120.0)
+        Service(
+            name,
+            command,
+            ports=own_ports,
+            ports_setting="--kafka-port (CONVERGIO_KAFKA_BOOTSTRAP) and --kafka-controller-port",
+            ready=config.kafka.is_ready,
+            start_seconds=120.0,
+        )
         for (name, command), own_ports in zip(commands.items(), ports, strict=True)
     ]
 
@@ -161,7 +175,13 @@ def _clickhouse(config: StackConfig) -> Service:
     ping = answers_ok(port, "/ping")
     # It answers what is in flight first, for up to 30 s.
     return Service(
-        "clickhouse", config.clickhouse.command(), ports=(port,), ready=ping, healthy=ping, stop_seconds=35.0
+        "clickhouse",
+        config.clickhouse.command(),
+        ports=(port,),
+        ports_setting="--clickhouse-port (CONVERGIO_CLICKHOUSE_PORT)",
+        ready=ping,
+        healthy=ping,
+        stop_seconds=35.0,
     )
 
 
@@ -203,6 +223,7 @@ def _of_ours(
         [*config.convergio, *arguments],
         _environment(config, {**address, **(own or {})}),
         ports=(port,),
+        ports_setting=f"--{prefix.lower()}-port (CONVERGIO_{prefix}_PORT)",
         ready=answers_ok(port, "/readyz", host),
         healthy=answers_ok(port, "/healthz", host),
     )

@@ -17,7 +17,7 @@ from typing import Self
 
 from infra.errors import Unavailable
 from infra.local.data_dir import DataDir
-from infra.local.ports import is_taken
+from infra.local.port_conflicts import refuse_port_conflicts
 from infra.local.probes import until
 from infra.local.process import ServiceProcess, exit_reason, last_log_line, log_file
 from infra.local.restarts import Backoff, RestartPolicy
@@ -31,10 +31,6 @@ class Stage:
     services: Sequence[Service]
     awaited: bool = True
     """Whether the next stage starts only when this one, and all before it, are ready."""
-
-
-PORT_PATIENCE_SECONDS = 3.0
-"""How long a port may stay taken at the start: the kernel may still be ending a killed stack's processes."""
 
 
 class Supervisor:
@@ -71,11 +67,11 @@ class Supervisor:
     async def start(self) -> None:
         """Returns when every service is ready. Raises Unavailable if one will not be; nothing is left running.
 
-        Nothing is started when a port is taken.
+        Nothing is started when ports are in the way.
         """
         starting: list[asyncio.Task[None]] = []
         try:
-            await self._refuse_taken_ports()
+            await refuse_port_conflicts([service for stage in self._stages for service in stage.services])
             for stage in self._stages:
                 starting += [asyncio.create_task(self._start(service)) for service in stage.services]
                 if stage.awaited:
@@ -98,22 +94,6 @@ class Supervisor:
             done, _ = await asyncio.wait(self._keepers.values(), return_when=asyncio.FIRST_EXCEPTION)
             for keeper in done:
                 keeper.result()
-
-    async def _refuse_taken_ports(self) -> None:
-        wanted: dict[int, str] = {}
-        for service in (service for stage in self._stages for service in stage.services):
-            for port in service.ports:
-                first = wanted.setdefault(port, service.name)
-                if first != service.name:
-                    raise Unavailable(f"port {port} is needed by both {first} and {service.name}; choose others")
-        give_up = self._clock() + PORT_PATIENCE_SECONDS
-        while taken := [port for port in wanted if is_taken(port)]:
-            if self._clock() >= give_up:
-                raise Unavailable(
-                    f"port {taken[0]}, which {wanted[taken[0]]} needs, is taken;"
-                    " stop what listens there or choose another"
-                )
-            await asyncio.sleep(self._policy.poll_interval)
 
     async def _start(self, service: Service) -> None:
         if service.once:

@@ -11,25 +11,18 @@ from pydantic import SecretStr
 
 from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
-from infra.settings import Settings, TopicSettings, load, origins, shown, variable
+from infra.settings import TopicSettings, load, origins, shown, variable
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
 from schemas.settings import SharedSettings
+from tests.settings_files import forget_settings, toml_file
 
 PACKAGES: tuple[type[SharedSettings], ...] = (GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings)
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*Settings.model_fields, "config"):
-        monkeypatch.delenv(variable(name), raising=False)
-
-
-def toml_file(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = path / "convergio.toml"
-    file.write_text(text)
-    monkeypatch.setenv("CONVERGIO_CONFIG", str(file))
-    return file
+    forget_settings(monkeypatch)
 
 
 def test_a_setting_of_two_packages_means_the_same_in_both() -> None:
@@ -120,31 +113,25 @@ def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("given", "brokers"),
     [
-        ("CONVERGIO_INGEST_PORT", "99999"),
-        ("CONVERGIO_RETENTION_DAYS", "soon"),
-        ("CONVERGIO_TRUSTED_PROXIES", "everyone"),
-        ("CONVERGIO_CLICKHOUSE_DATABASE", "a b"),
-        ("CONVERGIO_METRICS_USER", "prometheus"),
-        ("CONVERGIO_LIFETIME_TIMEOUT_SECONDS", "60"),
-        ("CONVERGIO_MAESTROS", "archimede,Maria Montessori"),
-        ("CONVERGIO_MAESTROS", '["archimede",'),
-        ("CONVERGIO_MAESTROS", "a" * 129),
-        ("CONVERGIO_MAESTROS", "other"),
-        ("CONVERGIO_MAESTROS", ",".join(f"m{number}" for number in range(201))),
-        ("CONVERGIO_ALLOWED_ORIGINS", "null"),
-        ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org/"),
-        ("CONVERGIO_ALLOWED_ORIGINS", "https://app.example.org,*"),
-        ("CONVERGIO_INGEST_HOST", ""),
+        ("kafka:9092", "kafka:9092"),
+        (" a.example.org:9092 ,b:65535\n", "a.example.org:9092,b:65535"),
+        ("[2001:db8::1]:9092", "[2001:db8::1]:9092"),
+        ("10.0.0.1:9092", "10.0.0.1:9092"),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, value)
-    with pytest.raises(WrongUse) as refused:
-        load()
-    assert name.removeprefix("CONVERGIO_").lower() in str(refused.value).lower()
-    assert "\n" not in str(refused.value)
+def test_brokers_are_a_list_of_hosts_with_ports(given: str, brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_KAFKA_BOOTSTRAP", given)
+    assert load().kafka_bootstrap == brokers
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "0.0.0.0", "::", "2001:db8::1", "fe80::1%eth0", "[::1]", " kafka-0.kafka "]
+)
+def test_hosts_are_names_or_addresses(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGIO_INGEST_HOST", host)
+    assert load().ingest_host == host.strip().strip("[]")
 
 
 def test_known_maestros_are_a_list_in_text_json_or_toml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -226,7 +213,7 @@ def test_messages_that_kafka_keeps_longer_than_erasures_are_remembered_stop_the_
 ) -> None:
     monkeypatch.setenv(variable(setting), "38")
     with pytest.raises(
-        WrongUse, match="erasure_mark_days=45 is too short: Kafka may keep a message for 46 days"
+        WrongUse, match="CONVERGIO_ERASURE_MARK_DAYS=45 is too short: Kafka may keep a message for 46 days"
     ) as raised:
         load()
     assert "\n" not in str(raised.value)

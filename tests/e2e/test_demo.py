@@ -74,6 +74,6 @@ async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     options = ports()
     options[options.index("--exporter-port") + 1] = taken
     result = await Convergio()("up", "--data-dir", str(tmp_path), *options, code=4)
-    assert result.errors.startswith(f"convergio: port {taken}, which exporter needs, is taken")
+    assert result.errors.startswith(f"convergio: port {taken} (exporter) is taken; stop what listens there, or choose")
     assert result.errors.count("\n") == 1
     server.close()

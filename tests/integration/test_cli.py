@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,80 @@ async def test_a_bad_setting_in_the_file_stops_the_start(tmp_path: Path) -> None
     result = await Convergio({"config": str(file)})("config", code=2)
     assert result.errors.startswith(f"convergio: partitions in {file}='many': ")
     assert result.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "service"), [("ingest", "INGEST"), ("process", "PROCESSOR"), ("export", "EXPORTER")]
+)
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "." * 70])
+async def test_a_host_that_is_not_of_this_machine_is_not_blamed_on_the_port(
+    command: str, service: str, host: str
+) -> None:
+    result = await Convergio({f"{service}_host": host})(command, code=4)
+    assert result.errors.startswith(f"convergio: CONVERGIO_{service}_HOST={host!r} is no address of this machine (")
+    assert result.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "service"), [("ingest", "INGEST"), ("process", "PROCESSOR"), ("export", "EXPORTER")]
+)
+async def test_a_port_that_is_taken_names_the_setting_to_change(command: str, service: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = await Convergio({f"{service}_port": str(port)})(command, code=4)
+    assert result.errors == (
+        f"convergio: 127.0.0.1:{port} cannot be listened on (Address already in use); "
+        f"choose another port with CONVERGIO_{service}_PORT\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("what?", "question mark"), ("two\nlines", "control character"), ("\udcff", "is not UTF-8")],
+)
+@pytest.mark.parametrize("command", ["up", "demo"])
+async def test_a_folder_whose_name_a_server_cannot_take_is_refused_before_anything_is_written(
+    command: str, name: str, says: str, tmp_path: Path
+) -> None:
+    result = await Convergio()(command, "--data-dir", str(tmp_path / name / "data"), code=4)
+    assert says in result.errors
+    assert "choose another --data-dir" in result.errors
+    assert result.errors.count("\n") == 1
+    assert not await asyncio.to_thread(os.listdir, tmp_path)
+
+
+async def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = await Convergio()("up", "--data-dir", str(tmp_path / "file" / "data"), code=4)
+    assert result.errors == (
+        f"convergio: {tmp_path}/file/data cannot be used (Not a directory); choose another --data-dir\n"
+    )
+
+
+async def test_a_second_stack_at_the_same_ports_names_what_chooses_others_and_writes_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with ExitStack() as taken:
+        ports = [taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(7)]
+        kafka, controller, clickhouse, exporter, processor, ingest, audit = map(str, ports)
+        result = await Convergio()(
+            *("up", "--data-dir", str(data), "--kafka-port", kafka, "--kafka-controller-port", controller),
+            *("--clickhouse-port", clickhouse, "--exporter-port", exporter, "--processor-port", processor),
+            *("--ingest-port", ingest, "--audit-port", audit),
+            code=4,
+        )
+    assert result.errors.count("\n") == 1
+    for port, service, setting in (
+        (kafka, "kafka", "--kafka-port (CONVERGIO_KAFKA_BOOTSTRAP)"),
+        (controller, "kafka", "--kafka-controller-port"),
+        (clickhouse, "clickhouse", "--clickhouse-port (CONVERGIO_CLICKHOUSE_PORT)"),
+        (exporter, "exporter", "--exporter-port (CONVERGIO_EXPORTER_PORT)"),
+        (processor, "processor-0", "--processor-port (CONVERGIO_PROCESSOR_PORT)"),
+        (ingest, "ingest-0", "--ingest-port (CONVERGIO_INGEST_PORT)"),
+        (audit, "audit", "--audit-port (CONVERGIO_AUDIT_PORT)"),
+    ):
+        assert f"{port} ({service})" in result.errors
+        assert setting in result.errors
+    assert not (data / "kafka").exists()
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ async def test_a_topic_that_keeps_messages_for_ever_is_refused(
 
 async def test_topics_by_default_missing_topics_and_a_kafka_that_is_away_are_not_refused(pipeline: Pipeline) -> None:
     await asyncio.to_thread(check_topics, settings_of(pipeline))
-    await asyncio.to_thread(check_topics, settings_of(pipeline, events_topic="missing", dead_letter_topic="missing"))
+    await asyncio.to_thread(
+        check_topics, settings_of(pipeline, events_topic="missing", dead_letter_topic="missing.too")
+    )
     (nobody,) = free_ports(1)
     await asyncio.to_thread(check_topics, settings_of(pipeline, kafka_bootstrap=f"127.0.0.1:{nobody}"))

@@ -37,6 +37,20 @@ def test_waiting_for_clickhouse_is_a_hindrance_but_no_sickness() -> None:
     assert health.hindrance is None
 
 
+def test_a_processor_that_kafka_keeps_out_is_not_ready_and_a_restart_would_not_help() -> None:
+    clock = Clock()
+    health = Health(clock, heartbeat_seconds=60)
+    assert health.kept_out("Kafka refuses it")
+    clock.now += 59
+    assert not health.kept_out("Kafka refuses it"), "said again, it is no news"
+    clock.now += 59
+    health.going()
+    assert health.sickness is None
+    assert health.hindrance == "Kafka refuses it"
+    health.kept_out(None)
+    assert health.hindrance is None
+
+
 def test_it_is_not_ready_before_its_loop_runs() -> None:
     assert Health(Clock(), heartbeat_seconds=60).hindrance is not None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import zoneinfo
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -141,6 +145,48 @@ def test_a_range_that_cannot_be_answered_says_why(text: str, says: str) -> None:
 def test_what_is_no_time_zone_is_refused(name: str) -> None:
     with pytest.raises(RangeError, match="IANA"):
         time_zone(name)
+
+
+MACHINE_NAMES = ["localtime", "Factory", "posixrules", "right/Europe/Rome", "posix/Europe/Rome", "Europe/Atlantis"]
+
+
+@pytest.fixture
+def a_machine_with_files_of_its_own(tmp_path: Path) -> Iterator[None]:
+    """Its zone of Rome is wrong, and it has zones that other machines do not have."""
+    tokyo = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    for name in ("Europe/Rome", *MACHINE_NAMES):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(tokyo)
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath([str(tmp_path)])
+    ZoneInfo.clear_cache()
+    time_zone.cache_clear()
+    yield
+    zoneinfo.reset_tzpath(before)
+    ZoneInfo.clear_cache()
+    time_zone.cache_clear()
+
+
+@pytest.mark.usefixtures("a_machine_with_files_of_its_own")
+def test_a_time_zone_is_the_same_whatever_files_the_machine_has() -> None:
+    rome = time_zone("Europe/Rome")
+    assert str(rome) == "Europe/Rome"
+    assert datetime(2026, 1, 1, tzinfo=rome).utcoffset() == timedelta(hours=1)
+
+
+@pytest.mark.usefixtures("a_machine_with_files_of_its_own")
+@pytest.mark.parametrize("name", MACHINE_NAMES)
+def test_names_that_mean_something_only_to_one_machine_are_refused(name: str) -> None:
+    with pytest.raises(RangeError, match="IANA"):
+        time_zone(name)
+
+
+def test_every_other_zone_of_the_package_is_known() -> None:
+    names = set(files("tzdata").joinpath("zones").read_text().split()) - {"Factory"}
+    assert {"Europe/Rome", "UTC", "Asia/Calcutta", "US/Eastern", "Etc/GMT+1"} <= names
+    for name in names:
+        assert str(time_zone(name)) == name
 
 
 def test_the_previous_range_is_as_long_and_ends_the_day_before() -> None:

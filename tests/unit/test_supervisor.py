@@ -233,14 +233,41 @@ async def test_a_service_that_is_not_ready_in_time_stops_the_start(supervise: Su
 async def test_a_taken_port_is_named_before_anything_starts(
     supervise: Supervise, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.local.supervisor.PORT_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("infra.local.port_conflicts.PATIENCE_SECONDS", 0.0)
     gateway = listener("gateway")
     with (
         socket.create_server(("127.0.0.1", gateway.ports[0])),
-        pytest.raises(Unavailable, match=f"port {gateway.ports[0]}, which gateway needs, is taken"),
+        pytest.raises(Unavailable, match=rf"port {gateway.ports[0]} \(gateway\) is taken; stop"),
     ):
         await supervise([listener("kafka")], [gateway]).start()
     assert recorder.events == []
+
+
+async def test_all_taken_ports_are_named_at_once_with_what_chooses_others(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.local.port_conflicts.PATIENCE_SECONDS", 0.0)
+    one, other, free = free_ports(3)
+    services = [
+        Service("kafka", ["true"], ports=(one, free), ports_setting="--kafka-port"),
+        Service("exporter", ["true"], ports=(other,), ports_setting="--exporter-port (CONVERGIO_EXPORTER_PORT)"),
+    ]
+    with (
+        socket.create_server(("127.0.0.1", one)),
+        socket.create_server(("127.0.0.1", other)),
+        pytest.raises(Unavailable) as refused,
+    ):
+        await supervise(services).start()
+    assert str(refused.value) == (
+        f"ports {one} (kafka), {other} (exporter) are taken; stop what listens there, or"
+        " choose others with --kafka-port, --exporter-port (CONVERGIO_EXPORTER_PORT)"
+    )
+
+
+async def test_a_port_that_cannot_be_is_refused(supervise: Supervise) -> None:
+    last = Service("ingest-1", ["true"], ports=(65_536,), ports_setting="--ingest-port")
+    with pytest.raises(Unavailable, match=r"no port 65536 \(ingest-1\); choose others with --ingest-port"):
+        await supervise([last]).start()
 
 
 async def test_a_port_that_two_services_need_is_named_before_anything_starts(
