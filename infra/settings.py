@@ -18,6 +18,7 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
+from schemas.secret_files import SecretFileError, is_secret, secret_file_variables
 from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"
@@ -87,6 +88,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         return Settings()
     except ValidationError as error:
         raise WrongUse("; ".join(_explain(environment, dict(problem)) for problem in error.errors())) from error
+    except SecretFileError as error:
+        raise WrongUse(str(error)) from error
     except SettingsError as error:
         raise WrongUse(f"a setting cannot be read: {error}: {error.__cause__}") from error
 
@@ -127,7 +130,8 @@ def _ours(environment: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
+    secret_files = secret_file_variables(Settings).values()
+    known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE, *secret_files}
     for name in sorted(environment):
         if name.startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
             raise WrongUse(f"{name} is not a setting{_suggestion(name, known)}")
@@ -159,8 +163,12 @@ def _toml(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _source(environment: Mapping[str, str], name: str) -> str:
-    if variable(name) in {key.upper() for key in environment}:
+    given = {key.upper() for key in environment}
+    if variable(name) in given:
         return variable(name)
+    secret_file = secret_file_variables(Settings).get(name)
+    if secret_file in given:
+        return secret_file
     return environment[CONFIG_FILE_VARIABLE] if name in _toml(environment) else "default"
 
 
@@ -171,8 +179,8 @@ def _explain(environment: Mapping[str, str], problem: dict[str, Any]) -> str:
     if name not in Settings.model_fields:
         return message
     source = _source(environment, name)
-    where = source if source == variable(name) else f"{name} in {source}"
-    if "Secret" in str(Settings.model_fields[name].annotation):
+    where = source if source.startswith(variable(name)) else f"{name} in {source}"
+    if is_secret(Settings.model_fields[name]):
         return f"{where}: {message}"
     return f"{where}={problem['input']!r}: {message}"
 
