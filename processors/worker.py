@@ -64,6 +64,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
+        # `convergio migrate` creates the topics; a processor need not be allowed to.
+        topic_allow_declare=False,
         consumer_auto_offset_reset=AUTO_OFFSET_RESET,
         consumer_max_fetch_size=_MAX_MESSAGE_BYTES,
         # Partitions that were added, and a topic made anew, are seen that soon.

@@ -24,12 +24,15 @@ def ingest(
 
     Listens on CONVERGIO_INGEST_HOST and _PORT. SIGTERM lets it finish what it has begun.
     """
+    from infra.kafka.permissions import GATEWAY
+    from infra.kafka.requirements import check_kafka
     from infra.origin import create_origin
     from infra.settings import load
     from ingest import GatewaySettings, serve
 
     settings = load()
     _require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
+    check_kafka(settings, GATEWAY)
     try:
         app = create_origin(settings) if origin else None
         serve(settings.of(GatewaySettings), app)
@@ -43,7 +46,8 @@ def process() -> None:
     Start as many as there is work for, up to one per partition; they share it among themselves.
     """
     from infra.clickhouse.requirements import PROCESSOR, check_server
-    from infra.kafka.requirements import check_topics
+    from infra.kafka.permissions import PROCESSOR as PERMISSIONS
+    from infra.kafka.requirements import check_kafka, check_topics
     from infra.settings import load
     from processors import ProcessorSettings, serve
 
@@ -51,6 +55,7 @@ def process() -> None:
     _require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(Path(settings.data_dir))
     check_server(settings, PROCESSOR)
+    check_kafka(settings, PERMISSIONS)
     check_topics(settings)
     serve(settings.of(ProcessorSettings))
 
