@@ -15,7 +15,7 @@ from clickhouse_connect.driver.summary import QuerySummary
 from processors.connection import NEEDS, connect
 from processors.places import Place
 from processors.sql import sql
-from schemas.clickhouse import unmet
+from schemas.clickhouse import tls_refusal, unmet
 from schemas.settings import SharedSettings
 from schemas.topics import UNKNOWN_TOPIC
 
@@ -268,7 +268,7 @@ class Sink:
             return decode(self._connected().raw_query(text, settings=_AT_THE_END, fmt="JSONCompact")).data
         except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -283,7 +283,7 @@ class Sink:
             self._connected().command(text, settings=_AT_THE_END)
         except (ClickHouseError, OSError) as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -295,10 +295,10 @@ class Sink:
             self.close()
             if getattr(error, "code", None) in _ROW_ERRORS:
                 raise RowsRefused(f"refused by ClickHouse: {error}") from error
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         except OSError as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -312,6 +312,11 @@ class Sink:
                 raise SinkUnavailable(f"ClickHouse cannot be used: {lacks}")
             self._beat()
         return client
+
+
+def _unavailable(error: Exception) -> SinkUnavailable:
+    why = tls_refusal(error)
+    return SinkUnavailable(str(error) if why is None else f"ClickHouse {why}")
 
 
 def _require_written(summary: QuerySummary, rows: int) -> None:
