@@ -31,6 +31,7 @@ from ingest.producer import Options, Producer
 from ingest.retention import RetentionWatch
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
+from schemas.http_headers import Protected
 from schemas.kafka import client_options
 from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
@@ -234,6 +235,7 @@ def _fastapi(
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_unexpected)
+    app.add_middleware(Protected)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -23,6 +23,7 @@ from ingest.problems import Headers, Problem
 from ingest.producer import Producer
 from ingest.validate import opted_out, read_batch
 from schemas.events import MAX_EVENTS_PER_BATCH, Rejection, Verdict
+from schemas.http_headers import NOSNIFF
 from schemas.limits import TokenBuckets
 from schemas.proxies import Peers
 
@@ -45,7 +46,7 @@ class _Answer(NamedTuple):
 
 def _accepted(count: int) -> _Answer:
     body = b'{"accepted":%d,"rejected":[]}' % count
-    return _Answer([_JSON, (b"content-length", str(len(body)).encode())], body)
+    return _Answer([_JSON, NOSNIFF, (b"content-length", str(len(body)).encode())], body)
 
 
 _ALL_ACCEPTED: Final = tuple(_accepted(count) for count in range(MAX_EVENTS_PER_BATCH + 1))
@@ -169,4 +170,4 @@ class EventsRoute:
     @staticmethod
     def _verdict(accepted: int, rejected: list[Rejection]) -> _Answer:
         body = _encode_verdict(Verdict(accepted=accepted, rejected=rejected))
-        return _Answer([_JSON, (b"content-length", str(len(body)).encode())], body)
+        return _Answer([_JSON, NOSNIFF, (b"content-length", str(len(body)).encode())], body)
