@@ -31,6 +31,7 @@ from ingest.producer import Options, Producer
 from ingest.retention import RetentionWatch
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
+from schemas.certificates import kafka_certificates
 from schemas.http_headers import Protected
 from schemas.kafka import client_options
 from schemas.limits import TokenBuckets
@@ -65,7 +66,7 @@ def create_app(settings: GatewaySettings) -> App:
 
     Raises ValueError for settings that contradict each other.
     """
-    metrics = GatewayMetrics()
+    metrics = GatewayMetrics(kafka_certificates(settings))
     budget = ByteBudget(settings.max_inflight_bytes, settings.retry_after_seconds)
     compression = None if settings.kafka_compression == "none" else settings.kafka_compression
     producer = Producer(

@@ -1,4 +1,5 @@
-"""Every metric of the gateway itself, on a registry of its own; names begin with `convergio_gateway_`.
+"""Every metric of the gateway itself, on a registry of its own; names begin with `convergio_gateway_`, but for
+`convergio_certificate_expires_timestamp_seconds`, which every service shows.
 
 | name | labels | meaning |
 |---|---|---|
@@ -14,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final, get_args
 
@@ -23,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from ingest.problems import REFUSALS, TABLE, Kind
+from schemas.certificates import NO_CERTIFICATES, CertificateCollector
 from schemas.events import RejectCode, Rejection
 
 PREFIX: Final = "convergio_gateway_"
@@ -68,8 +70,10 @@ class _Counts(Collector):
 class GatewayMetrics:
     """The instruments, each label value there from the start."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry: Final = CollectorRegistry() if registry is None else registry
+    def __init__(self, certificates: Mapping[str, str] = NO_CERTIFICATES) -> None:
+        """`certificates` are the files whose expiry is shown, by label."""
+        self.registry: Final = CollectorRegistry()
+        self.registry.register(CertificateCollector(certificates))
         counts = _Counts()
         self.registry.register(counts)
         self._requests = counts.requests

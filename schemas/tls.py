@@ -92,7 +92,6 @@ class ClientContext(ssl.SSLContext):
                 self._current = self._files.context()
                 # The stamps from before the reading: a file that was replaced in between is read again.
                 self._stamps, self._complained = stamps, False
-                log.info("certificate files were replaced, new connections use them")
         except (OSError, ValueError) as error:
             if not self._complained:
                 log.error("certificate files cannot be used, the earlier ones stay", extra={"reason": str(error)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,3 +63,10 @@ class Authority:
         file = self.folder / name
         file.write_bytes(text + b"".join(pem.bytes() for pem in issued.cert_chain_pems))
         return file
+
+
+def put_authorities(file: Path, authorities: Iterable[Authority]) -> None:
+    """Puts CAs into a file as a renewal does: it is there, whole, at every moment."""
+    new = file.with_suffix(".new")
+    new.write_bytes(b"".join(authority.file.read_bytes() for authority in authorities))
+    new.rename(file)

@@ -15,18 +15,20 @@ import pytest
 from exporter import ExporterSettings
 from exporter.queries import Reader, ReadError
 from infra.clickhouse.client import connect
+from infra.clickhouse.migrate import migrate
 from infra.clickhouse.requirements import EXPORTER, PROCESSOR, check_server
 from infra.errors import Failure
 from infra.local.ports import HOST
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
 from schemas.settings import SharedSettings
-from tests.certificates import Authority
+from tests.certificates import Authority, put_authorities
 from tests.commands import Convergio
 from tests.events import message, sent
 from tests.exporter import ManualClock, running_exporter
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
+from tests.stacks import until
 from tests.tls_relay import TlsRelay, tls_relay
 
 CA = "CONVERGIO_CLICKHOUSE_CA_FILE"
@@ -152,3 +154,37 @@ async def test_a_ca_file_that_cannot_be_used_stops_the_start(
         assert result.errors == f"convergio: {CA}={missing} cannot be read: No such file or directory\n"
     insecure = secured.with_settings(clickhouse_ca_file=str(missing), clickhouse_secure="false")
     assert "clickhouse_secure=false is without TLS" in (await insecure("export", code=2)).errors
+
+
+async def test_clickhouse_gets_a_certificate_of_another_ca_while_processor_and_exporter_are_connected(
+    clickhouse: ClickHouseAddress, database: str, tmp_path: Path
+) -> None:
+    old, new, ca_file = Authority(tmp_path / "old"), Authority(tmp_path / "new"), tmp_path / "ca.pem"
+    put_authorities(ca_file, [old])
+    async with tls_relay(old, old.server(), clickhouse.port) as relay:
+        changed = {"clickhouse_port": relay.port, "clickhouse_secure": True, "clickhouse_ca_file": str(ca_file)}
+        await asyncio.to_thread(migrate, SharedSettings(**clickhouse.settings(database)))
+        settings = ProcessorSettings(**{**clickhouse.settings(database), **changed})
+        sink, reader = Sink(settings), Reader(settings, 10)
+        for believed, shown in (([old], old), ([old, new], old), ([old, new], new), ([new], new)):
+            put_authorities(ca_file, believed)
+            relay.show(shown.server())
+            await until(lambda: answers(sink))
+            await until(lambda: reads(reader))
+        await reader.close()
+
+
+async def answers(sink: Sink) -> bool:
+    """Whether the connection is opened anew and answers; the first use of a cut one may fail."""
+    try:
+        return bool(await asyncio.to_thread(sink.texts, "clocks"))
+    except SinkUnavailable:
+        return False
+
+
+async def reads(reader: Reader) -> bool:
+    """The same for the exporter."""
+    try:
+        return bool(await reader.rows("freshness"))
+    except ReadError:
+        return False
