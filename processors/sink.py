@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from processors.connection import NEEDS, connect
 from processors.places import Place
 from processors.sql import sql
 from schemas.clickhouse import tls_refusal, unmet
+from schemas.logs import without_ids
 from schemas.settings import SharedSettings
 from schemas.topics import UNKNOWN_TOPIC
 
@@ -45,6 +47,7 @@ _ROW_ERRORS = {
 _AT_THE_END = {"wait_end_of_query": 1, "send_progress_in_http_headers": 0}
 # TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT
 _TOO_LARGE_TO_DROP = 359
+_QUOTED_STATEMENT = re.compile(r" in scope .*(?=\. \()", re.DOTALL | re.IGNORECASE)
 _USERS_PER_QUERY = 2000
 _IDS_PER_QUERY = 20_000
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -315,8 +318,10 @@ class Sink:
 
 
 def _unavailable(error: Exception) -> SinkUnavailable:
+    """The error without what it quotes of the statement: `/readyz` shows it."""
     why = tls_refusal(error)
-    return SinkUnavailable(str(error) if why is None else f"ClickHouse {why}")
+    said = _QUOTED_STATEMENT.sub("", without_ids(str(error)))
+    return SinkUnavailable(said if why is None else f"ClickHouse {why}")
 
 
 def _require_written(summary: QuerySummary, rows: int) -> None:

@@ -47,8 +47,10 @@ PORT_SETTINGS = {"ingest": "ingest_port", "process": "processor_port", "export":
 
 
 @asynccontextmanager
-async def service(name: str, settings: Mapping[str, str], folder: Path) -> AsyncIterator[RunningService]:
-    """`convergio NAME`, once it is ready; ended with SIGTERM."""
+async def service(
+    name: str, settings: Mapping[str, str], folder: Path, *, ready: str = "/readyz"
+) -> AsyncIterator[RunningService]:
+    """`convergio NAME`, once the path `ready` answers 200; ended with SIGTERM."""
     (port,) = free_ports(1)
     own = {PORT_SETTINGS[name]: str(port), "data_dir": str(folder / "faust")}
     log = folder / f"{name}-{port}.log"
@@ -62,11 +64,11 @@ async def service(name: str, settings: Mapping[str, str], folder: Path) -> Async
             preexec_fn=die_with_parent(),
         )
     running = RunningService(process, port, log)
-    ready = answers_ok(port, "/readyz")
+    answers = answers_ok(port, ready)
 
     async def is_ready() -> bool:
         assert process.returncode is None, await asyncio.to_thread(log.read_text)
-        return await ready()
+        return await answers()
 
     try:
         await until(is_ready)

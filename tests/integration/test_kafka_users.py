@@ -20,7 +20,7 @@ from schemas.envelope import headers, message_key, partition_for
 from tests.commands import Convergio
 from tests.deployment import service
 from tests.gateway import batch, event
-from tests.secure_kafka import USERS, Acl, SecureKafka, secure_kafka, shipped_acls
+from tests.secure_kafka import USERS, Acl, SecureKafka, password_of, secure_kafka, shipped_acls
 from tests.servers import ClickHouseAddress
 from tests.stacks import until
 
@@ -74,7 +74,7 @@ async def test_each_command_does_its_part_with_the_shipped_acls(
     assert "topic convergio.events: there, 2 partition(s)" in (await command["migrator"]("migrate")).output
     async with (
         service("ingest", command["gateway"].settings, tmp_path) as gateway,
-        service("process", command["processor"].settings, tmp_path),
+        service("process", command["processor"].settings, tmp_path) as processor,
     ):
         sent = batch(event(), event())
         user = str(sent["userId"])
@@ -89,6 +89,8 @@ async def test_each_command_does_its_part_with_the_shipped_acls(
         assert "asked to erase" in (await command["eraser"]("erase", user)).output
         report = json.loads((await command["auditor"]("audit", "--format", "json")).output)
         assert (report["good"], report["stored"], report["erased"]) == (True, 0, 2)
+    for log in (gateway.log, processor.log):
+        assert not any(password_of(who) in log.read_text() for who in USERS)
 
 
 async def add_poison(kafka: SecureKafka) -> None:
