@@ -114,6 +114,12 @@ def refusal_of(error: BaseException, ca_setting: str, host_setting: str, tls_set
     return None
 
 
+def alert_of(error: BaseException) -> str | None:
+    """What a server said when it ended a connection over TLS, for example because of the client's certificate."""
+    reasons = (getattr(cause, "reason", None) for cause in _causes(error) if isinstance(cause, ssl.SSLError))
+    return next((reason.lower().replace("_", " ") for reason in reasons if reason and "ALERT" in reason), None)
+
+
 def _verification(error: ssl.SSLCertVerificationError, ca_setting: str, host_setting: str) -> str:
     code = error.verify_code
     if code == _EXPIRED:

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 
 from infra.errors import Refused, Unreachable, WrongUse
-from infra.kafka.reaching import refusal
+from infra.kafka.reaching import objection
 from processors import topic_ids
 from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
@@ -28,7 +28,7 @@ _NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, Cl
 
 @asynccontextmanager
 async def kafka_errors(settings: SharedSettings) -> AsyncIterator[None]:
-    """Turns what aiokafka raises into `Unreachable`, and into `Refused` where a broker answers."""
+    """Turns what aiokafka raises into `Unreachable`, and into `Refused` where a broker answers and objects."""
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
@@ -37,9 +37,10 @@ async def kafka_errors(settings: SharedSettings) -> AsyncIterator[None]:
             raise Refused(
                 f"{at} does not allow {user_of(settings)} what it needs ({error}); infra/deploy/kafka/acls.sh grants it"
             ) from error
-        why = await refusal(settings)
-        if why is not None:
-            raise Refused(f"{at} {why}") from error
+        found = await objection(settings)
+        if found is not None:
+            kind = Refused if found.certain else Unreachable
+            raise kind(f"{at} {found.text}") from error
         reason = str(error) or type(error).__name__
         raise Unreachable(
             f"{at} does not answer ({reason}); is it running, and is CONVERGIO_KAFKA_BOOTSTRAP right?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from infra.kafka.reaching import refusal
+from infra.errors import Refused, Unreachable
+from infra.kafka.permissions import GATEWAY
+from infra.kafka.reaching import objection
+from infra.kafka.requirements import check_kafka, require
 from infra.local.ports import HOST
 from infra.settings import Settings
 from tests.certificates import Authority
@@ -42,7 +46,9 @@ async def broker_showing(authority: Authority, certificate: Path) -> AsyncIterat
 
 
 async def said(settings: dict[str, Any]) -> str | None:
-    return await refusal(Settings(**settings))
+    """What a broker objects to."""
+    found = await objection(Settings(**settings))
+    return None if found is None else found.text
 
 
 async def test_a_client_certificate_takes_the_place_of_a_password(kafka: SecureKafka, tmp_path: Path) -> None:
@@ -61,13 +67,11 @@ async def test_a_client_certificate_takes_the_place_of_a_password(kafka: SecureK
     ):
         async with service("ingest", {**by_certificate, **files}, tmp_path) as gateway:
             assert await gateway.post(batch()) == 202
-    without = await said(by_certificate)
-    assert without is not None
-    assert "CONVERGIO_KAFKA_CERT_FILE" in without
+    asks = re.compile(r"refuses our certificate \(.+\); is CONVERGIO_KAFKA_CERT_FILE right\?")
+    assert asks.fullmatch(await said(by_certificate) or "")
     stranger = Authority(tmp_path / "stranger")
-    another = await said({**by_certificate, "kafka_cert_file": str(stranger.client("convergio-gateway"))})
-    assert another is not None
-    assert "CONVERGIO_KAFKA_CERT_FILE" in another
+    another = {"kafka_cert_file": str(stranger.client("convergio-gateway"))}
+    assert asks.fullmatch(await said({**by_certificate, **another}) or "")
 
 
 async def test_what_a_broker_objects_to_is_one_line_that_names_the_setting(kafka: SecureKafka, tmp_path: Path) -> None:
@@ -96,7 +100,7 @@ async def test_what_a_broker_objects_to_is_one_line_that_names_the_setting(kafka
         ),
         (
             {**right, "kafka_bootstrap": kafka.plain},
-            f"does not speak TLS; is {protocol}=SASL_SSL right?",
+            f"does not speak TLS; is {protocol}=SASL_SSL right for this listener?",
         ),
         (
             {**without_tls, "kafka_bootstrap": kafka.plain, "kafka_security_protocol": "SASL_PLAINTEXT"},
@@ -104,8 +108,7 @@ async def test_what_a_broker_objects_to_is_one_line_that_names_the_setting(kafka
         ),
         (
             {**right, "kafka_security_protocol": "SSL"},
-            "closes the connection; does it ask for a client certificate (CONVERGIO_KAFKA_CERT_FILE), "
-            f"or is {protocol}=SSL wrong for this listener?",
+            f"closes the connection; is {protocol}=SSL right for this listener?",
         ),
     ):
         assert await said(settings) == expected
@@ -128,6 +131,22 @@ async def test_a_certificate_that_has_expired_or_is_of_another_host_is_refused(
 
 async def test_nobody_listening_is_not_a_refusal(kafka: SecureKafka) -> None:
     assert await said(kafka.settings("gateway", kafka_bootstrap=f"{HOST}:1")) is None
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_SSL", "SSL"])
+async def test_what_may_be_a_broker_that_is_starting_does_not_keep_a_service_from_starting(
+    protocol: str, kafka: SecureKafka
+) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), HOST, 0)
+    async with server:
+        address = f"{HOST}:{server.sockets[0].getsockname()[1]}"
+        ca_file = "" if protocol == "PLAINTEXT" else str(kafka.authority.file)
+        changes = {"kafka_bootstrap": address, "kafka_security_protocol": protocol, "kafka_ca_file": ca_file}
+        settings = Settings(**kafka.settings("gateway", **changes))
+        with pytest.raises(Unreachable, match=f"CONVERGIO_KAFKA_SECURITY_PROTOCOL={protocol} right") as raised:
+            await require(settings, GATEWAY)
+        assert not isinstance(raised.value, Refused)
+        await asyncio.to_thread(check_kafka, settings, GATEWAY)
 
 
 @pytest.mark.parametrize(
