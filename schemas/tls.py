@@ -74,7 +74,8 @@ class ClientContext(ssl.SSLContext):
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self._files, self._complained = files, False
         self._current = files.context()
-        self._stamps = files.stamps()
+        # Unknown until the first connection: stamps taken now may be of files that were replaced after the reading.
+        self._stamps = ()
         return self
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:

@@ -46,9 +46,15 @@ class Authority:
         """A server whose certificate has expired."""
         return self.server(not_after=YESTERYEAR)
 
-    def client(self, name: str) -> Path:
+    def client(self, name: str, not_after: datetime | None = None) -> Path:
         """Key and chain of a client with this common name, in one file."""
-        return self._write(self.ca.issue_cert(f"{name}@example.org", common_name=name), f"{name}.pem")
+        issued = self.ca.issue_cert(
+            f"{name}@example.org",
+            common_name=name,
+            not_before=LONG_AGO if not_after else None,
+            not_after=not_after,
+        )
+        return self._write(issued, f"{name}.pem")
 
     def context(self, server: Path) -> ssl.SSLContext:
         """For a server of the tests' own."""

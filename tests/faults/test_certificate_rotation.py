@@ -49,8 +49,7 @@ async def test_brokers_get_certificates_of_another_ca_and_no_event_is_lost(
         ca_file = tmp_path / "ca.pem"
         old, new = kafka.authority, Authority(tmp_path / "new")
         put_authorities(ca_file, [old])
-        stored = {name: str(value) for name, value in clickhouse.settings(database).items()}
-        stored |= {"clickhouse_password": clickhouse.password, "kafka_ca_file": str(ca_file)}
+        stored = {**clickhouse.command_settings(database), "kafka_ca_file": str(ca_file)}
         of = {user: {**kafka.settings(user), **stored} for user in ("migrator", "gateway", "processor", "auditor")}
         await Convergio(of["migrator"])("migrate")
         async with (

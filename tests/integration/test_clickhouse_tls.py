@@ -146,8 +146,7 @@ async def test_a_server_without_tls_is_named(clickhouse: ClickHouseAddress, data
 async def test_a_ca_file_that_cannot_be_used_stops_the_start(
     clickhouse: ClickHouseAddress, database: str, tmp_path: Path
 ) -> None:
-    settings = {**{name: str(value) for name, value in clickhouse.settings(database).items()}}
-    secured = Convergio({**settings, "clickhouse_password": "", "clickhouse_secure": "true"})
+    secured = Convergio({**clickhouse.command_settings(database), "clickhouse_secure": "true"})
     missing = tmp_path / "ca.pem"
     for command in ("export", "process"):
         result = await secured.with_settings(clickhouse_ca_file=str(missing))(command, code=2)

@@ -18,7 +18,7 @@ from infra.kafka.reaching import objection
 from infra.kafka.requirements import check_kafka, require
 from infra.local.ports import HOST
 from infra.settings import Settings
-from tests.certificates import Authority
+from tests.certificates import YESTERYEAR, Authority
 from tests.commands import Convergio
 from tests.deployment import service
 from tests.gateway import batch
@@ -72,6 +72,8 @@ async def test_a_client_certificate_takes_the_place_of_a_password(kafka: SecureK
     stranger = Authority(tmp_path / "stranger")
     another = {"kafka_cert_file": str(stranger.client("convergio-gateway"))}
     assert asks.fullmatch(await said({**by_certificate, **another}) or "")
+    expired = {"kafka_cert_file": str(kafka.authority.client("convergio-gateway", not_after=YESTERYEAR))}
+    assert asks.fullmatch(await said({**by_certificate, **expired}) or "")
 
 
 async def test_what_a_broker_objects_to_is_one_line_that_names_the_setting(kafka: SecureKafka, tmp_path: Path) -> None:
@@ -157,8 +159,7 @@ async def test_what_may_be_a_broker_that_is_starting_does_not_keep_a_service_fro
 async def test_each_command_says_the_line(
     kafka: SecureKafka, clickhouse: ClickHouseAddress, database: str, arguments: tuple[str, ...], code: int
 ) -> None:
-    stored = {name: str(value) for name, value in clickhouse.settings(database).items()}
-    stored["clickhouse_password"] = clickhouse.password
+    stored = clickhouse.command_settings(database)
     wrong = {**stored, **kafka.settings("gateway", kafka_sasl_password="wrong")}
     result = await Convergio(wrong)(*arguments, code=code)
     assert result.errors == (

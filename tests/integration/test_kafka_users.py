@@ -68,8 +68,7 @@ def test_the_script_takes_other_names_from_the_same_variables_as_the_services(tm
 async def test_each_command_does_its_part_with_the_shipped_acls(
     kafka: SecureKafka, clickhouse: ClickHouseAddress, database: str, tmp_path: Path
 ) -> None:
-    stored = {name: str(value) for name, value in clickhouse.settings(database).items()}
-    stored["clickhouse_password"] = clickhouse.password
+    stored = clickhouse.command_settings(database)
     command = {user: Convergio({**stored, **kafka.settings(user, partitions="2")}) for user in USERS}
     assert "topic convergio.events: there, 2 partition(s)" in (await command["migrator"]("migrate")).output
     async with (
@@ -157,8 +156,7 @@ async def _is_allowed(settings: Settings, needed: Sequence[Permission], wanted: 
 async def test_a_command_of_a_user_without_acls_ends_with_one_line(
     kafka: SecureKafka, clickhouse: ClickHouseAddress, database: str, arguments: tuple[str, ...], code: int
 ) -> None:
-    stored = {name: str(value) for name, value in clickhouse.settings(database).items()}
-    stored["clickhouse_password"] = clickhouse.password
+    stored = clickhouse.command_settings(database)
     settings = {**stored, **kafka.settings("stranger")}
     result = await Convergio(settings)(*arguments, code=code)
     assert result.errors.count("\n") == 1

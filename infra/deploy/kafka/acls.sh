@@ -3,6 +3,8 @@
 #
 #   BOOTSTRAP=kafka-1:9093 COMMAND_CONFIG=admin.properties infra/deploy/kafka/acls.sh
 #
+# A user gets its password by
+#   kafka-configs.sh … --alter --entity-type users --entity-name convergio-gateway --add-config 'SCRAM-SHA-512=[password=…]'
 # KAFKA_ACLS is the tool, `kafka-acls.sh` of Apache Kafka unless set. Each command says at its start which of its ACLs
 # are missing. With client certificates instead of SASL, a user is the certificate's distinguished name: set it below.
 set -eu
