@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from infra.kafka.requirements import require
 from infra.settings import Settings
 from schemas.envelope import headers, message_key, partition_for
 from tests.commands import Convergio
-from tests.deployment import service
+from tests.deployment import RunningService, service
 from tests.gateway import batch, event
 from tests.secure_kafka import USERS, Acl, SecureKafka, password_of, secure_kafka, shipped_acls
 from tests.servers import ClickHouseAddress
@@ -50,6 +50,13 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secur
         assert "topic convergio.events: created, 2 partition(s)" in migrated.output
         assert "retention: 90 days" in migrated.output
         yield running
+
+
+@pytest.fixture(scope="module")
+def database(clickhouse: ClickHouseAddress) -> Iterator[str]:
+    """One for the module, as there is one events topic."""
+    with clickhouse.own_database() as name:
+        yield name
 
 
 def test_the_script_grants_what_the_commands_check_and_nothing_else(tmp_path: Path) -> None:
@@ -139,6 +146,44 @@ async def _is_allowed(settings: Settings, needed: Sequence[Permission], wanted: 
     except Failure:
         return not wanted
     return wanted
+
+
+async def test_a_service_that_loses_an_acl_says_so_and_goes_on_when_it_has_it_again(
+    kafka: SecureKafka, clickhouse: ClickHouseAddress, database: str, tmp_path: Path
+) -> None:
+    stored = clickhouse.command_settings(database)
+    command = {user: Convergio({**stored, **kafka.settings(user, partitions="2")}) for user in USERS}
+    await command["migrator"]("migrate")
+    write, read = acl("gateway", permissions.GATEWAY[0]), acl("processor", permissions.PROCESSOR[0])
+    async with (
+        service("ingest", {**command["gateway"].settings, "ack_timeout_seconds": "2"}, tmp_path) as gateway,
+        service("process", command["processor"].settings, tmp_path) as processor,
+    ):
+
+        async def answers(status: int) -> bool:
+            return await gateway.post(batch(event())) == status
+
+        await until(lambda: answers(202))
+        await kafka.forbid(read)
+        try:
+            await until(lambda: answers(202))
+            await until(lambda: says(processor, "TopicAuthorizationFailedError"))
+        finally:
+            await kafka.allow([read])
+        await kafka.forbid(write)
+        try:
+            await until(lambda: answers(503))
+            await until(lambda: says(gateway, "TopicAuthorizationFailedError"))
+        finally:
+            await kafka.allow([write])
+        await until(lambda: answers(202))
+        assert json.loads((await command["auditor"]("audit", "--format", "json")).output)["good"]
+    for log in (gateway.log, processor.log):
+        assert "Traceback" not in log.read_text()
+
+
+def says(running: RunningService, text: str) -> bool:
+    return any(text in str(line.get("reason")) for line in running.lines())
 
 
 @pytest.mark.parametrize(
