@@ -19,7 +19,7 @@ from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
 from schemas.secret_files import SecretFileError, is_secret, secret_file_variables
-from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, SharedSettings, service_links
+from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, Port, SharedSettings, service_links
 
 TEST_PREFIX = ENV_PREFIX + "TEST_"
 """Variables that only the tests read, for example which servers to use."""
@@ -58,7 +58,20 @@ class TopicSettings(SharedSettings):
         return self
 
 
-class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings):
+class AuditSettings(SharedSettings):
+    """How `convergio audit --follow` works."""
+
+    audit_host: str = Field("127.0.0.1", description="Address of the running audit's health and metrics.")
+    audit_port: Port = Field(9463, description="Port of the running audit's health and metrics.")
+    audit_bytes_per_second: int = Field(
+        8 << 20, ge=1 << 20, description="Bytes of messages that a running audit checks a second, at most."
+    )
+    audit_recheck_seconds: float = Field(
+        60.0, gt=0, description="How often a running audit looks again at what it found wrong."
+    )
+
+
+class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings, AuditSettings):
     """Every setting of every part."""
 
     def of(self, kind: type[ServiceSettings]) -> ServiceSettings:

@@ -17,12 +17,12 @@ from aiokafka.errors import KafkaError
 from processors.clocks import Clocks, ClocksDisagree, agreed_time, read_clocks
 from processors.metrics import ProcessorMetrics
 from processors.offsets import OffsetReader
-from processors.retention import close_next_day, last_closed_day
+from processors.retention import close_next_day, last_closed_day, next_open_day
 from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from processors.sink import Sink, SinkUnavailable
 from processors.sweep import sweep
-from schemas.retention import first_kept_day, last_closable_day
+from schemas.retention import first_kept_day, last_closable_day, start_of
 
 log = logging.getLogger(__name__)
 
@@ -123,22 +123,29 @@ class Housekeeping:
             log.error("the clocks disagree, so no day is closed; put them right", extra={"clocks": str(error)})
             return
         self._metrics.clocks_disagree.set(0)
-        if now is not None:
-            await self._close_next_day(await self._closable(now), clocks)
+        if now is None:
+            return
+        closed, closable = await self._days(now)
+        may_close = await self._next_open_day(closed, closable) is not None and await self._caught_up()
+        await self._close_next_day(closable if may_close else closed, clocks)
+        left = await self._next_open_day(closed, closable)
+        self._metrics.oldest_day_to_close.set(0 if left is None else start_of(left).timestamp())
 
-    async def _closable(self, now: datetime) -> date:
-        """The newest day that may be closed now, or the last closed one. Announces which days may be closed later."""
+    async def _next_open_day(self, closed: date, closable: date) -> date | None:
+        return await self._in_thread(next_open_day, self._sink, closable) if closable > closed else None
+
+    async def _days(self, now: datetime) -> tuple[date, date]:
+        """The last closed day, and the newest one that may be closed. Announces which days may be closed later."""
         closed = await self._in_thread(last_closed_day, self._sink)
         retention = await self._retention.read()
         if retention is None:
             log.error("no retention is in force, so no day is closed; run `convergio migrate`")
-            return closed
+            return closed, closed
         keep_from = max(first_kept_day(now, retention.days), closed + timedelta(days=1))
         if keep_from > retention.keep_from:
             await self._retention.announce(keep_from)
             log.info("events are kept from", extra={"day": keep_from.isoformat(), "days": retention.days})
-        limit = last_closable_day(now, retention)
-        return limit if limit > closed and await self._caught_up() else closed
+        return closed, last_closable_day(now, retention)
 
     async def _caught_up(self) -> bool:
         """Whether all that is in Kafka now is committed, which is waited for, for a while."""

@@ -84,6 +84,11 @@ class ProcessorMetrics:
             "Closed days of events that ClickHouse does not drop because of their size",
             registry=self.registry,
         )
+        self.oldest_day_to_close = Gauge(
+            "convergio_processor_oldest_day_to_close_timestamp_seconds",
+            "When the oldest day began that should be closed and is not; 0 if there is none",
+            registry=self.registry,
+        )
         self.clocks_disagree = Gauge(
             "convergio_processor_clocks_disagree",
             "1 while this processor's clock and ClickHouse's differ so much that no day is closed",

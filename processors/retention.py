@@ -20,6 +20,13 @@ def last_closed_day(sink: Sink) -> date:
     return date.fromisoformat(closed)
 
 
+def next_open_day(sink: Sink, limit: date) -> date | None:
+    """The oldest day up to `limit` with events or sessions that is not closed. Raises `SinkUnavailable`."""
+    ((day,),) = sink.texts("next_closable_day", day=limit.isoformat())
+    found = date.fromisoformat(day)
+    return None if found == NO_DAY else found
+
+
 def close_next_day(sink: Sink, limit: date, kept: Callable[[str, str], None] = lambda day, reason: None) -> str | None:
     """Sums up and drops the next day up to `limit` with events or sessions; returns it, `None` if there is none.
 
@@ -28,10 +35,9 @@ def close_next_day(sink: Sink, limit: date, kept: Callable[[str, str], None] = l
     well. A day whose partition ClickHouse protects from being dropped is closed as well, and `kept` is told its
     name and ClickHouse's reason. Raises `SinkUnavailable`.
     """
-    ((day,),) = sink.texts("next_closable_day", day=limit.isoformat())
-    found = date.fromisoformat(day) != NO_DAY
-    if found:
-        sink.command("close_days", day=day)
+    day = next_open_day(sink, limit)
+    if day is not None:
+        sink.command("close_days", day=day.isoformat())
         passed(Step.DAYS_SUMMED)
     closed = last_closed_day(sink).isoformat()
     for (partition,) in sink.texts("closed_partitions", day=closed):
@@ -43,4 +49,4 @@ def close_next_day(sink: Sink, limit: date, kept: Callable[[str, str], None] = l
         passed(Step.DAY_DROPPED)
     if sink.texts("closed_sessions", day=closed) != [["0"]]:
         sink.command("drop_closed_sessions", day=closed)
-    return day if found else None
+    return None if day is None else day.isoformat()

@@ -72,6 +72,9 @@ READING = Needs(
 )
 """What every query relies on."""
 
+AUDITING = READING.extended({"max_query_size": str(64 << 20)})
+"""What a running audit relies on, whose queries name the ids they ask for."""
+
 WRITING = READING.extended(
     {
         # The response comes when the rows are stored, and counts them.

@@ -79,12 +79,12 @@ class Pipeline:
             column_names=[*columns, "kafka_partition", "kafka_offset", "epoch"],
         )
 
-    def store_session(self, rows: Sequence[EventRow], study_ms: int) -> None:
+    def store_session(self, rows: Sequence[EventRow], study_ms: int, epoch: int = 0) -> None:
         times = [row.occurred_at for row in rows]
         self.clickhouse.insert(
             "sessions_data",
-            [[rows[0].user_id, rows[0].session_id, min(times), max(times), study_ms, len(rows)]],
-            column_names=["user_id", "session_id", "started_at", "last_event_at", "study_ms", "events"],
+            [[rows[0].user_id, rows[0].session_id, min(times), max(times), study_ms, len(rows), epoch]],
+            column_names=["user_id", "session_id", "started_at", "last_event_at", "study_ms", "events", "epoch"],
         )
 
     async def commit(self, behind: int = 0) -> None:

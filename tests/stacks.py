@@ -140,6 +140,7 @@ async def running_stack(
         kafka_port=first + 10,
         clickhouse_port=first + 20,
         processor_port=first + 25,
+        audit_port=first + 30,
         **options,
     )
     running = RunningStack(config)

@@ -90,7 +90,7 @@ def footprint(config: StackConfig) -> list[tuple[str, int, float]]:
 
 async def run(directory: Path, events: int, probes: int) -> None:
     """Measures and prints."""
-    ingest, exporter, kafka, _, clickhouse, processor = free_ports(6)
+    ingest, exporter, kafka, _, clickhouse, processor, audit = free_ports(7)
     config = StackConfig(
         directory,
         ingest_port=ingest,
@@ -98,6 +98,7 @@ async def run(directory: Path, events: int, probes: int) -> None:
         kafka_port=kafka,
         clickhouse_port=clickhouse,
         processor_port=processor,
+        audit_port=audit,
         extra_env={"CONVERGIO_RATE_LIMIT_ENABLED": "false"},
     )
     async with LocalStack(config), aiohttp.ClientSession() as http:

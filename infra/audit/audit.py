@@ -11,8 +11,9 @@ from uuid import UUID
 from clickhouse_connect.driver.client import Client
 
 from infra.audit import stored
+from infra.audit.messages import id_bytes, read_message, where
 from infra.audit.report import Partition, Report
-from infra.audit.sent import Sent, Where, id_bytes
+from infra.audit.sent import Sent
 from infra.clickhouse.client import connect
 from infra.clickhouse.reaching import clickhouse_errors
 from infra.errors import Unreachable
@@ -23,9 +24,8 @@ from infra.kafka.reading import Span, committed, read, spans
 from infra.kafka.requirements import require
 from infra.kafka.retention import retention_in_force
 from infra.settings import Settings
-from schemas.envelope import KIND_HEADER
 from schemas.retention import GRACE_DAYS, NO_DAY, Retention, first_kept_day
-from schemas.topics import Source, may_be_one_topic, source_of
+from schemas.topics import may_be_one_topic
 
 _POLL_SECONDS = 0.5
 _SWEEP_GRACE = timedelta(hours=1)
@@ -83,25 +83,14 @@ async def _read_sent(settings: Settings, held: Mapping[int, Span], topic_id: str
             for letter in here
             if may_be_one_topic(letter.source.topic_id, topic_id)
         ),
-        waiting=frozenset(_where(letter.source, topic_id) for letter in here if not letter.redriven),
+        waiting=frozenset(where(letter.source, topic_id) for letter in here if not letter.redriven),
     )
     async for partition, messages in read(settings, settings.events_topic, held):
         for message in messages:
-            headers = [(name, bytes(value or b"")) for name, value in message.headers]
-            kind = (dict(headers).get(KIND_HEADER) or b"events").decode(errors="replace")
-            try:
-                source = _where(source_of(headers), topic_id)
-            except (KeyError, ValueError):
-                source = None
-            sent.take(partition, message.offset, kind, message.value or b"", source)
+            found = read_message(message)
+            source = None if found.source is None else where(found.source, topic_id)
+            sent.take(partition, found.offset, found.kind, found.value, source)
     return sent
-
-
-def _where(source: Source, topic_id: str) -> Where:
-    """Partition and offset of a source; of an earlier topic of the same name with a partition that is below all."""
-    if may_be_one_topic(source.topic_id, topic_id):
-        return source.partition, source.offset
-    return -1 - source.partition, source.offset
 
 
 def _compare(

@@ -1,7 +1,6 @@
 """What was sent: the ids in the events topic, kept small enough to hold all of them.
 
-Pure, and decodes messages by itself: an audit that shared the processors' decoding would share their mistakes.
-Memory: 16 bytes per event sent, and some 300 per user.
+Pure. Memory: 16 bytes per event sent, and some 300 per user.
 """
 
 from __future__ import annotations
@@ -11,29 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import msgspec
-
+from infra.audit.messages import ID_BYTES, UNREADABLE, Where, decode_erasure, decode_rows, id_bytes, is_covered
 from schemas.retention import LONGEST_UNREAD, Retention, start_of
-
-ID_BYTES = 16
-
-Where = tuple[int, int]
-"""Partition and offset of a message."""
-
-
-class _Row(msgspec.Struct, gc=False):
-    user_id: str
-    event_id: str
-    occurred_at: datetime
-    received_at: datetime
-
-
-class _Erasure(msgspec.Struct):
-    user_id: str
-
-
-_decode_rows = msgspec.json.Decoder(_Row).decode_lines
-_decode_erasure = msgspec.json.Decoder(_Erasure).decode
 
 
 @dataclass(slots=True)
@@ -76,11 +54,11 @@ class Sent:
         where = (partition, offset) if source is None else source
         try:
             if kind == "erasure" and not dead:
-                self._erase(id_bytes(_decode_erasure(value).user_id), where)
+                self._erase(id_bytes(decode_erasure(value).user_id), where)
                 return
-            rows = _decode_rows(value)
+            rows = decode_rows(value)
             ids = [(id_bytes(row.user_id), id_bytes(row.event_id), row) for row in rows]
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNREADABLE:
             if not dead:
                 self.undecodable.append((partition, offset))
             return
@@ -89,7 +67,7 @@ class Sent:
             return
         self.rows += len(ids)
         for user, event, row in ids:
-            if source is not None and self._covers(user, source):
+            if source is not None and self._covers(user, source, partition):
                 if event not in self._erased[user]:
                     self._erased[user].add(event)
                     self.erased_unique += 1
@@ -126,13 +104,9 @@ class Sent:
         kept = sum(len(self.kept(user)) for user in self._kept)
         return kept + sum(len(self.expired(user)) for user in self._expired) + self.erased_unique
 
-    def _covers(self, user: bytes, source: Where) -> bool:
+    def _covers(self, user: bytes, source: Where, partition: int) -> bool:
         """Whether the user was erased after a message that was redriven since."""
-        partition, offset = source
-        return any(
-            offset <= erased_offset if partition == erased_partition else erased_partition >= 0
-            for erased_partition, erased_offset in self._erasures[user]
-        )
+        return any(is_covered(source, partition, erasure) for erasure in self._erasures[user])
 
     def _erase(self, user: bytes, where: Where) -> None:
         self.erasures += 1
@@ -143,14 +117,6 @@ class Sent:
         self.erased_unique += len(gone)
         if gone:
             self._erased[user] |= gone
-
-
-def id_bytes(text: str) -> bytes:
-    """The 16 bytes of a UUID. Raises `ValueError` if it is none."""
-    found = bytes.fromhex(text.replace("-", ""))
-    if len(found) != ID_BYTES:
-        raise ValueError(f"{text!r} is no UUID")
-    return found
 
 
 def _split(ids: bytes | bytearray) -> Iterable[bytes]:

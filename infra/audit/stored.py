@@ -59,7 +59,7 @@ FROM
             toInt64(study_ms), toInt64(events)
         ) AS facts
     FROM sessions
-    WHERE toDate(started_at) > (SELECT max(closed_day) FROM totals_data)
+    WHERE {these} AND toDate(started_at) > (SELECT max(closed_day) FROM totals_data)
     UNION ALL
     SELECT user_id, session_id, true,
         (
@@ -75,6 +75,7 @@ FROM
                 toUnixTimestamp64Milli(occurred_at), category NOT IN ('error', 'performance')
             )) AS study_times
         FROM events
+        WHERE {these}
         GROUP BY user_id, session_id
         HAVING (user_id, session_id) NOT IN
         (
@@ -131,9 +132,12 @@ def session_count(client: Client) -> int:
     return int(client.query("SELECT count() FROM sessions").result_rows[0][0])
 
 
-def session_differences(client: Client, gap_ms: int) -> list[SessionDifference]:
-    """Every session that differs from a recomputation out of `events`, or that only one of both knows."""
-    rows = client.query(_SESSIONS, parameters={"gap_ms": gap_ms}).result_rows
+def session_differences(client: Client, gap_ms: int, these: str = "true") -> list[SessionDifference]:
+    """Every session that differs from a recomputation out of `events`, or that only one of both knows.
+
+    `these`: an SQL condition on `user_id` and `session_id`.
+    """
+    rows = client.query(_SESSIONS.replace("{these}", these), parameters={"gap_ms": gap_ms}).result_rows
     return [
         SessionDifference(str(user), str(session), list(stored), list(recomputed))
         for user, session, stored, recomputed in rows

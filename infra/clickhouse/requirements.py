@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from infra.clickhouse.client import connect, place
 from infra.errors import Failure
 from processors.connection import NEEDS as PROCESSING
-from schemas.clickhouse import DEFINING, READING, Needs, tls_refusal
+from schemas.clickhouse import AUDITING, DEFINING, READING, Needs, tls_refusal
 from schemas.settings import SharedSettings
 
 _CHECK_SECONDS = 5
@@ -34,6 +34,7 @@ class Requirements:
 
 PROCESSOR = Requirements(PROCESSING, ("SELECT", "INSERT", "ALTER DELETE"), ("parts", "mutations"))
 EXPORTER = Requirements(READING, ("SELECT",))
+AUDITOR = Requirements(AUDITING, ("SELECT",))
 MIGRATOR = Requirements(
     DEFINING, ("SELECT", "INSERT", "ALTER TABLE", "ALTER VIEW", "CREATE TABLE", "CREATE VIEW", "DROP VIEW")
 )

@@ -13,20 +13,30 @@ from infra.commands.console import Format, number, out
 
 if TYPE_CHECKING:
     from infra.audit import Report
+    from infra.settings import Settings
 
 
 def audit(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to give the processors to finish.")] = 60.0,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Run as a service that checks every message soon after it was processed.")
+    ] = False,
 ) -> None:
     """Compare what Kafka was given with what ClickHouse shows, event by event.
 
     Speaks for everything Kafka still holds when it begins. Exits with 1 if an event is missing or stored twice, if an
     erased one is shown, or if a session is not what its events say; with 3 if the processors do not catch up.
+
+    With --follow it goes on from where it last was until SIGTERM, at no more than CONVERGIO_AUDIT_BYTES_PER_SECOND,
+    and shows what it finds as metrics on CONVERGIO_AUDIT_HOST and _PORT.
     """
     from infra.audit import audit as compare
     from infra.settings import load
 
+    if follow:
+        _follow(load())
+        return
     report = asyncio.run(compare(load(), wait))
     if output is Format.JSON:
         typer.echo(json.dumps({"good": report.good, "complete": report.complete, **asdict(report)}, indent=2))
@@ -34,6 +44,16 @@ def audit(
         print_report(report)
     if not report.good:
         raise typer.Exit(1)
+
+
+def _follow(settings: Settings) -> None:
+    from infra.audit.follow import serve
+    from infra.clickhouse.requirements import AUDITOR, check_server
+    from infra.commands.services import require_free
+
+    require_free(settings.audit_host, settings.audit_port, "CONVERGIO_AUDIT_PORT")
+    check_server(settings, AUDITOR)
+    serve(settings)
 
 
 def print_report(report: Report) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from infra.commands.console import out
 from infra.commands.options import (
+    AuditPort,
     ClickHousePort,
     ExporterPort,
     Ingest,
@@ -57,6 +58,7 @@ def demo(
     kafka_port: KafkaPort = None,
     clickhouse_port: ClickHousePort = None,
     processor_port: ProcessorPort = None,
+    audit_port: AuditPort = None,
     ingest: Ingest = 1,
     processors: Processors = 1,
 ) -> None:
@@ -95,6 +97,7 @@ def demo(
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
             processor_port=processor_port,
+            audit_port=audit_port,
             ingest=ingest,
             processors=processors,
         )

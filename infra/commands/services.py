@@ -31,7 +31,7 @@ def ingest(
     from ingest import GatewaySettings, serve
 
     settings = load()
-    _require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
+    require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
     check_kafka(settings, GATEWAY)
     try:
         app = create_origin(settings) if origin else None
@@ -52,7 +52,7 @@ def process() -> None:
     from processors import ProcessorSettings, serve
 
     settings = load()
-    _require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
+    require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(Path(settings.data_dir))
     check_server(settings, PROCESSOR)
     check_kafka(settings, PERMISSIONS)
@@ -70,7 +70,7 @@ def export() -> None:
     from infra.settings import load
 
     settings = load()
-    _require_free(settings.exporter_host, settings.exporter_port, "CONVERGIO_EXPORTER_PORT")
+    require_free(settings.exporter_host, settings.exporter_port, "CONVERGIO_EXPORTER_PORT")
     check_server(settings, EXPORTER)
     serve(settings.of(ExporterSettings))
 
@@ -85,7 +85,7 @@ def _require_directory(path: Path) -> None:
         ) from error
 
 
-def _require_free(host: str, port: int, setting: str) -> None:
+def require_free(host: str, port: int, setting: str) -> None:
     """Raises `Unavailable` if nobody could listen there now."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -31,6 +31,7 @@ def stack_config(
     kafka_port: int | None,
     clickhouse_port: int | None,
     processor_port: int | None,
+    audit_port: int | None,
     ingest: int,
     processors: int,
 ) -> StackConfig:
@@ -42,6 +43,7 @@ def stack_config(
         kafka_port=kafka_port or _port_of(settings.kafka_bootstrap),
         clickhouse_port=clickhouse_port or settings.clickhouse_port,
         processor_port=processor_port or settings.processor_port,
+        audit_port=audit_port or settings.audit_port,
         ingest=ingest,
         processors=processors,
     )
@@ -124,6 +126,7 @@ def _print_addresses(config: StackConfig) -> None:
         ("study app", f"{config.gateways[0]}/" if is_built() else "not built; make client builds it"),
         ("events and statistics", " ".join(config.gateways)),
         ("metrics", f"{config.exporter}/metrics"),
+        ("running audit", f"http://127.0.0.1:{config.audit_port}/metrics"),
         ("SQL", f"{sql} -d 'SELECT * FROM rolling_windows'"),
         ("Kafka", config.kafka.bootstrap),
         ("logs", str(config.data_dir / "logs")),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from infra.commands.options import (
+    AuditPort,
     ClickHousePort,
     ExporterPort,
     Ingest,
@@ -26,10 +27,11 @@ def up(
     kafka_port: KafkaPort = None,
     clickhouse_port: ClickHousePort = None,
     processor_port: ProcessorPort = None,
+    audit_port: AuditPort = None,
     ingest: Ingest = 1,
     processors: Processors = 1,
 ) -> None:
-    """Run the whole pipeline on this machine: Kafka, ClickHouse, gateways, processors, exporter.
+    """Run the whole pipeline on this machine: Kafka, ClickHouse, gateways, processors, exporter, audit.
 
     Each is a process of its own, as in production. One that dies is started again; DATA_DIR/run names their process
     ids, DATA_DIR/logs keeps what they write. Ctrl-C or SIGTERM stops all of them, in order and without loss.
@@ -45,6 +47,7 @@ def up(
         kafka_port=kafka_port,
         clickhouse_port=clickhouse_port,
         processor_port=processor_port,
+        audit_port=audit_port,
         ingest=ingest,
         processors=processors,
     )

@@ -40,6 +40,37 @@ def _must_be_zero() -> list[Builder[Panel]]:
             alarm=1,
         ),
         number(
+            "Audit: missing or doubled",
+            "Acknowledged events that are not stored, and events that are shown more than once. Must be 0."
+            f" {runbook('AuditFoundViolation')}",
+            "short",
+            f"max(convergio_audit_missing_events{{{HERE}}}) + max(convergio_audit_doubled_events{{{HERE}}})",
+            alarm=1,
+        ),
+        number(
+            "Audit: other violations",
+            "Sessions that are not what their events give, erased users of whom something is shown, messages that are"
+            f" neither stored nor dead letters. Must be 0. {runbook('AuditFoundViolation')}",
+            "short",
+            f"max(convergio_audit_wrong_sessions{{{HERE}}}) + max(convergio_audit_erased_users_shown{{{HERE}}})"
+            f" + max(convergio_audit_unreadable_messages{{{HERE}}})",
+            alarm=1,
+        ),
+        number(
+            "Audit: not checked for",
+            f"Age of the oldest message that was not checked against the store yet. {runbook('AuditBehind')}",
+            "s",
+            f"max(convergio_audit_lag_seconds{{{HERE}}})",
+            warn=600,
+            alarm=3600,
+        ),
+        number(
+            "Audit: events checked",
+            f"Events checked in the last 24 hours, repeats included. {runbook('AuditBehind')}",
+            "short",
+            f"sum(increase(convergio_audit_checked_events_total{{{HERE}}}[24h]))",
+        ),
+        number(
             "Dead letters",
             f"Messages dead-lettered in the last 24 hours. {runbook('DeadLetters')}",
             "short",

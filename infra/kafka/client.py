@@ -60,13 +60,22 @@ async def admin(settings: SharedSettings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def consumer(settings: SharedSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that belongs to no group and commits nothing. Raises `Unreachable`, `WrongUse`."""
+async def consumer(
+    settings: SharedSettings, group: str | None = None, fetch_bytes: int = LARGEST_MESSAGE, wait_ms: int = 500
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of partitions that the caller assigns; it commits nothing by itself, and only with a `group`.
+
+    `fetch_bytes`: how much of a partition is read ahead, unless one record batch is larger. `wait_ms`: how long the
+    broker holds a fetch for which it has nothing; other requests to that broker wait as long. Raises `Unreachable`,
+    `WrongUse`.
+    """
     client = AIOKafkaConsumer(
         **_options(settings),
+        group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=LARGEST_MESSAGE,
+        max_partition_fetch_bytes=fetch_bytes,
+        fetch_max_wait_ms=wait_ms,
         fetch_max_bytes=LARGEST_DEAD_LETTER,
     )
     async with kafka_errors(settings):

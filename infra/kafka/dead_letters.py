@@ -23,6 +23,7 @@ from schemas.topics import (
     REASON_HEADER,
     REDRIVEN_HEADER,
     SOURCE_KEY_HEADER,
+    UNKNOWN_TOPIC,
     Source,
     dead_letter_key,
     redriven_note,
@@ -61,29 +62,69 @@ class DeadLetter:
         return key if are_canonical([key]) else None
 
 
+class Letters:
+    """Which messages are dead letters, out of the records of the dead-letter topic in the order of the log.
+
+    `by_source` holds the newest letter of each, as its partition and offset in the dead-letter topic.
+    """
+
+    def __init__(self, at_most: int | None = None) -> None:
+        """`at_most`: how many are remembered; the oldest are forgotten first."""
+        self.by_source: dict[Source, tuple[int, int]] = {}
+        self._redriven: dict[Source, int] = {}
+        self._at_most = at_most
+
+    def take(self, message: ConsumerRecord[bytes, bytes]) -> Source | None:
+        """Takes in a record; returns its source if it is a dead letter, and `None` if it is a note or none of ours."""
+        headers = [(name, bytes(value or b"")) for name, value in message.headers]
+        try:
+            source = source_of(headers)
+            noted = dict(headers).get(REDRIVEN_HEADER)
+            if noted is not None:
+                self._redriven[source] = max(self._redriven.get(source, -1), int(noted))
+                return None
+        except (KeyError, ValueError):
+            return None
+        self.by_source.pop(source, None)
+        self.by_source[source] = (message.partition, message.offset)
+        if self._at_most is not None and len(self.by_source) > self._at_most:
+            oldest = next(iter(self.by_source))
+            del self.by_source[oldest]
+            self._redriven.pop(oldest, None)
+        return source
+
+    def is_redriven(self, source: Source) -> bool:
+        """Whether the newest letter of a source was sent again."""
+        return self.by_source[source][1] <= self._redriven.get(source, -1)
+
+    def is_dead(self, place: Source, source: Source | None) -> bool:
+        """Whether the message at a place, redriven from `source` if there is one, was not processed."""
+        return any(known in self.by_source for known in _as_noted(place)) or (
+            source is not None
+            and any(known in self.by_source and not self.is_redriven(known) for known in _as_noted(source))
+        )
+
+
 async def dead_letters(settings: SharedSettings) -> list[DeadLetter]:
     """Every dead letter once, by source partition and offset. Raises `Unreachable`, `WrongUse`."""
     topic = settings.dead_letter_topic
+    letters = Letters()
     found: dict[Source, DeadLetter] = {}
-    redriven: dict[Source, int] = {}
     async for _, messages in read(settings, topic, await spans(settings, topic)):
         for message in messages:
-            headers = [(name, bytes(value or b"")) for name, value in message.headers]
-            try:
-                source = source_of(headers)
-                noted = dict(headers).get(REDRIVEN_HEADER)
-                if noted is None:
-                    found[source] = _dead_letter(message, headers, source)
-                else:
-                    redriven[source] = max(redriven.get(source, -1), int(noted))
-            except (KeyError, ValueError):  # none of ours
-                continue
-    return [
-        replace(found[source], redriven=found[source].place[1] <= redriven.get(source, -1)) for source in sorted(found)
-    ]
+            source = letters.take(message)
+            if source is not None:
+                found[source] = _dead_letter(message, source)
+    return [replace(found[source], redriven=letters.is_redriven(source)) for source in sorted(found)]
 
 
-def _dead_letter(message: ConsumerRecord[bytes, bytes], headers: list[tuple[str, bytes]], source: Source) -> DeadLetter:
+def _as_noted(source: Source) -> tuple[Source, Source]:
+    """As its dead letter may name it: letters from before topics had ids do not know them."""
+    return source, source._replace(topic_id=UNKNOWN_TOPIC)
+
+
+def _dead_letter(message: ConsumerRecord[bytes, bytes], source: Source) -> DeadLetter:
+    headers = [(name, bytes(value or b"")) for name, value in message.headers]
     last = dict(headers)
     return DeadLetter(
         source=source,

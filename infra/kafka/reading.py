@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from infra.errors import Unreachable
 from infra.kafka.client import admin, consumer, partitions_of
@@ -67,9 +69,17 @@ async def read(
 async def committed(settings: SharedSettings, topic: str, group: str) -> dict[int, int]:
     """The offset up to which a consumer group is done, by partition; partitions without one are left out."""
     async with admin(settings) as client:
-        offsets = await client.list_consumer_group_offsets(group)
+        return {number: commit.offset for number, commit in (await commits(client, topic, group)).items()}
+
+
+async def commits(client: AIOKafkaAdminClient, topic: str, group: str) -> dict[int, OffsetAndMetadata]:
+    """What a consumer group has committed, by partition; partitions without a commit are left out.
+
+    Raises `KafkaError`.
+    """
+    offsets = await client.list_consumer_group_offsets(group)
     return {
-        partition.partition: offset.offset
-        for partition, offset in offsets.items()
-        if partition.topic == topic and offset.offset >= 0
+        partition.partition: commit
+        for partition, commit in offsets.items()
+        if partition.topic == topic and commit.offset >= 0
     }

@@ -38,6 +38,7 @@ class StackConfig:
     clickhouse_port: int = 8123
     processor_port: int = 9465
     """Of the first processor's health and metrics; further ones follow it."""
+    audit_port: int = 9463
     ingest: int = 1
     processors: int = 1
     brokers: Literal[1, 3] = 1
@@ -70,7 +71,7 @@ def stages(config: StackConfig, broker_commands: Mapping[str, Sequence[str]]) ->
         Stage(_brokers(config, broker_commands), awaited=False),
         Stage([_clickhouse(config)]),
         Stage([Service("migrate", [*config.convergio, "migrate"], _environment(config), once=True)]),
-        Stage([_exporter(config)], awaited=False),
+        Stage([_exporter(config), _audit(config)], awaited=False),
         Stage([processor(config, number) for number in range(config.processors)], awaited=False),
         Stage([_gateway(config, number) for number in range(config.ingest)]),
     ]
@@ -178,6 +179,10 @@ def processor(config: StackConfig, number: int) -> Service:
 
 def _exporter(config: StackConfig) -> Service:
     return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port)
+
+
+def _audit(config: StackConfig) -> Service:
+    return _of_ours(config, "audit", ["audit", "--follow"], "AUDIT", config.audit_port)
 
 
 def _of_ours(

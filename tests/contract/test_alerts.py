@@ -42,6 +42,7 @@ CASES: dict[str, Case] = {
         {
             'up{job="convergio-gateway",instance="a"}': "1x70",
             'up{job="convergio-exporter",instance="a"}': "1x70",
+            'up{job="convergio-audit",instance="a"}': "1x70",
             'up{job="convergio-processor",instance="a"}': "1x10 stale",
         },
         "12m",
@@ -101,6 +102,14 @@ CASES: dict[str, Case] = {
         "22m",
         {"partition": "0", "severity": "critical"},
     ),
+    "AuditFoundViolation": (
+        {"convergio_audit_missing_events": "0x10 1x60", "convergio_audit_doubled_events": "0x70"},
+        "13m",
+        "15m",
+        {"severity": "critical"},
+    ),
+    "AuditBehind": ({"convergio_audit_lag_seconds": "5x9 3601x60"}, "24m", "26m", {"severity": "warning"}),
+    "AuditSkipped": ({"convergio_audit_unchecked_messages_total": "0x20 7x10"}, "20m", "22m", {"severity": "warning"}),
     # Time begins at 0: the erasure is carried out after a minute, swept after 90.
     "ErasureNotSwept": ({f"{ERASED}{{{A}}}": "0 60x89 0x30"}, "60m", "80m", {"severity": "warning"}),
     # Time begins at 0: one expires after 14 days and 2 hours, the other after 90 days.
@@ -119,6 +128,12 @@ CASES: dict[str, Case] = {
         "131m",
         {"instance": "a", "severity": "warning"},
     ),
+    "DayNotClosed": (
+        {f"convergio_processor_oldest_day_to_close_timestamp_seconds{{{A}}}": "0x59 86400x59 172800x500"},
+        "355m",
+        "362m",
+        {"severity": "warning"},
+    ),
     "DayNotDropped": ({f"convergio_processor_kept_days{{{A}}}": "0x9 1x200"}, "129m", "131m", {"severity": "warning"}),
 }
 SUMMARIES = {
@@ -128,6 +143,7 @@ SUMMARIES = {
     "GatewayUnavailable": "10% of the requests are answered with a 5xx",
     "EventsStoredLate": "A message has waited for 1m 1s to be stored",
     "CommitsStandStill": "Messages wait in partition 0 and no processor processes any",
+    "AuditBehind": "The oldest message that was not checked yet is 1h 0m 1s old",
     "FlushFailing": "a cannot store its events and tries again",
     "MissingOffsets": "The log of partition 0 holds no record at some offsets",
     "CertificateExpires": "A certificate in the file kafka_ca of convergio-gateway expires in 13d 22h 58m 0s",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from infra.audit.follow import AuditMetrics
+from infra.audit.follow.positions import Position
 from ingest.metrics import GatewayMetrics
 from processors.metrics import ProcessorMetrics
 from processors.offsets import Progress
@@ -19,8 +21,10 @@ def shown(folder: Path) -> dict[str, tuple[str, frozenset[str]]]:
     processor = ProcessorMetrics(certificates)
     processor.show_lag({0: Progress(0, 0)})
     processor.missing_offsets(0, 1)
+    audit = AuditMetrics()
+    audit.show({0: Position(0)})
     found = {}
-    for registry in (GatewayMetrics(certificates).registry, processor.registry):
+    for registry in (GatewayMetrics(certificates).registry, processor.registry, audit.registry):
         for family in registry.collect():
             if family.name.startswith("convergio_"):
                 name = family.name + ("_total" if family.type == "counter" else "")

@@ -19,6 +19,7 @@ def ports() -> list[str]:
     return [
         *("--ingest-port", str(first), "--exporter-port", str(first + 8), "--kafka-port", str(first + 10)),
         *("--clickhouse-port", str(first + 20), "--processor-port", str(first + 30)),
+        *("--audit-port", str(first + 25)),
     ]
 
 
@@ -54,7 +55,7 @@ async def test_up_serves_the_study_app_and_stops_everything_at_sigterm(tmp_path:
             assert response.status == 200
             assert "./assets/study.js" in await response.text()
         pids = [int(file.read_text()) for file in (tmp_path / "run").glob("*.pid")]
-        assert len(pids) == 5
+        assert len(pids) == 6
         assert all(alive(pid) for pid in pids)
         os.kill(process.pid, signal.SIGTERM)
         async with asyncio.timeout(90):

@@ -176,6 +176,7 @@ async def test_prometheus_with_the_committed_configuration_answers_every_rule_an
         "convergio-exporter": [config.exporter_port],
         "convergio-gateway": [config.ingest_port + number for number in range(config.ingest)],
         "convergio-processor": [config.processor_port + number for number in range(config.processors)],
+        "convergio-audit": [config.audit_port],
     }
     shown: dict[str, set[str]] = {}
     async with prometheus(tmp_path, targets) as server:

@@ -56,7 +56,7 @@ class RunningStack:
 
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
-    first = free_run(8)
+    first = free_run(9)
     config = StackConfig(
         tmp_path_factory.mktemp("stack"),
         kafka_port=first,  # its controller takes the next one
@@ -64,6 +64,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         exporter_port=first + 3,
         ingest_port=first + 4,
         processor_port=first + 6,
+        audit_port=first + 8,
         ingest=2,
         processors=2,
         extra_env={"CONVERGIO_RATE_LIMIT_ENABLED": "false"},
@@ -77,7 +78,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     assert [name.split("-")[0] for name in stopped] == [
         *("ingest", "ingest"),
         *("processor", "processor"),
-        *("exporter", "clickhouse", "kafka"),
+        *("exporter", "audit", "clickhouse", "kafka"),
     ]
     assert list((config.data_dir / "run").glob("*.pid")) == []
 
@@ -100,7 +101,7 @@ def test_services_start_after_what_they_need(running: RunningStack) -> None:
 
 def test_every_process_is_named_by_its_pid_file(running: RunningStack) -> None:
     names = {file.stem for file in (running.config.data_dir / "run").glob("*.pid")}
-    services = {"kafka", "clickhouse", "exporter", "ingest-0", "ingest-1", "processor-0", "processor-1"}
+    services = {"kafka", "clickhouse", "exporter", "audit", "ingest-0", "ingest-1", "processor-0", "processor-1"}
     assert names == services
     assert len({running.pid(name) for name in names}) == len(names)
 

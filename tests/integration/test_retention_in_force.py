@@ -21,7 +21,7 @@ from processors.retention_topic import RetentionTopic
 from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from schemas.kafka import client_options
-from schemas.retention import Retention, announcement_record, first_kept_day
+from schemas.retention import Retention, announcement_record, first_kept_day, start_of
 from tests import closing
 from tests.closing import write_retention_announced_in_time
 from tests.conftest import MakeTopic
@@ -43,12 +43,17 @@ async def one_day(pipeline: Pipeline) -> ProcessorSettings:
     return pipeline.settings.model_copy(update={"retention_days": 1, "retention_check_seconds": 0.01})
 
 
-async def check(settings: ProcessorSettings, *, times: int = 1, ahead: timedelta = timedelta(0)) -> None:
-    """Does the housekeeping of a processor that often; `ahead` is how far its clock is from ours."""
-    house = Housekeeping(settings, Sink(settings), ProcessorMetrics(), lambda: datetime.now(UTC) + ahead)
+async def check(settings: ProcessorSettings, *, times: int = 1, ahead: timedelta = timedelta(0)) -> float | None:
+    """Does the housekeeping of a processor that often, and returns when the oldest day began that it leaves open.
+
+    `ahead` is how far its clock is from ours.
+    """
+    metrics = ProcessorMetrics()
+    house = Housekeeping(settings, Sink(settings), metrics, lambda: datetime.now(UTC) + ahead)
     for _ in range(times):
         await house._close_days()
     house.stop()
+    return metrics.registry.get_sample_value("convergio_processor_oldest_day_to_close_timestamp_seconds")
 
 
 async def store(settings: ProcessorSettings, *minutes_ago: float) -> None:
@@ -205,14 +210,14 @@ async def test_no_day_is_closed_while_a_message_waits(
     await store(one_day, 1, 5 * DAY_MINUTES)
     waits = sent(minutes_ago=5 * DAY_MINUTES)
     await pipeline.send(message([waits], 0, partition=1))
-    await check(one_day, times=2)
+    assert await check(one_day, times=2) == start_of(waits.at.date()).timestamp()
     assert "not everything in Kafka is processed yet" in caplog.text
     with connect(one_day) as client:
         assert count(client, "events") == 2
         async with pipeline.processor():
             await pipeline.until_committed()
         monkeypatch.setattr(housekeeping, "_CATCH_UP_SECONDS", 30)
-        await check(one_day, times=2)
+        assert await check(one_day, times=2) == 0
         assert count(client, "events") == 1
         assert client.query("SELECT events FROM lifetime").result_rows == [(3,)]
 
