@@ -74,6 +74,11 @@ class AuditSettings(SharedSettings):
 class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings, AuditSettings):
     """Every setting of every part."""
 
+    @property
+    def audit_group(self) -> str:
+        """The consumer group in which a running audit keeps how far it is."""
+        return f"{self.consumer_group}.audit"
+
     def of(self, kind: type[ServiceSettings]) -> ServiceSettings:
         """The settings of one service, as it would read them itself."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})

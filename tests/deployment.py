@@ -43,12 +43,12 @@ class RunningService:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
-PORT_SETTINGS = {"ingest": "ingest_port", "process": "processor_port", "export": "exporter_port"}
+PORT_SETTINGS = {"ingest": "ingest_port", "process": "processor_port", "export": "exporter_port", "audit": "audit_port"}
 
 
 @asynccontextmanager
 async def service(
-    name: str, settings: Mapping[str, str], folder: Path, *, ready: str = "/readyz"
+    name: str, settings: Mapping[str, str], folder: Path, *options: str, ready: str = "/readyz"
 ) -> AsyncIterator[RunningService]:
     """`convergio NAME`, once the path `ready` answers 200; ended with SIGTERM."""
     (port,) = free_ports(1)
@@ -58,6 +58,7 @@ async def service(
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
             name,
+            *options,
             env=Convergio({**settings, **own}).environment,
             stdout=output,
             stderr=output,

@@ -24,8 +24,11 @@ from aiokafka.protocol.api import Request
 from infra.settings import Settings
 from processors.topic_ids import TopicsRequest
 
-Resource = Literal["events_topic", "dead_letter_topic", "retention_topic", "consumer_group"]
+Resource = Literal["events_topic", "dead_letter_topic", "retention_topic", "consumer_group", "audit_group"]
 """The setting that names a topic or a group."""
+
+
+_KINDS: tuple[Literal["topic", "group"], ...] = ("topic", "group")
 
 
 class Operation(IntEnum):
@@ -51,10 +54,13 @@ class Permission:
     operation: Operation
     resource: Resource
 
+    @property
+    def kind(self) -> Literal["topic", "group"]:
+        return "group" if self.resource in ("consumer_group", "audit_group") else "topic"
+
     def named(self, settings: Settings) -> str:
         """In words, with the name that the settings give."""
-        kind = "group" if self.resource == "consumer_group" else "topic"
-        return f"{self.operation.title} on the {kind} {getattr(settings, self.resource)}"
+        return f"{self.operation.title} on the {self.kind} {getattr(settings, self.resource)}"
 
 
 def _of(resource: Resource, *operations: Operation) -> list[Permission]:
@@ -82,6 +88,11 @@ AUDITOR = (
     *_of("retention_topic", Operation.READ),
     *_of("consumer_group", Operation.DESCRIBE),
 )
+FOLLOWER = (
+    *AUDITOR,
+    *_of("audit_group", Operation.READ),
+)
+"""Of an audit that runs on."""
 LETTER_READER = (
     *_of("events_topic", Operation.DESCRIBE),
     *_of("dead_letter_topic", Operation.READ),
@@ -98,16 +109,13 @@ async def missing(client: AIOKafkaAdminClient, settings: Settings, needed: Seque
 
     A topic that does not exist yet is left out.
     """
-    topics = await _allowed_on_topics(
-        client, {getattr(settings, each.resource) for each in needed if each.resource != "consumer_group"}
-    )
-    group = None
-    if any(each.resource == "consumer_group" for each in needed):
-        group = await _allowed_on_group(client, settings.consumer_group)
+    names = {kind: {getattr(settings, each.resource) for each in needed if each.kind == kind} for kind in _KINDS}
+    topics = await _allowed_on_topics(client, names["topic"])
+    groups = {group: await _allowed_on_group(client, group) for group in names["group"]}
 
     def lacks(permission: Permission) -> bool:
-        of_topic = topics.get(getattr(settings, permission.resource))
-        allowed = group if permission.resource == "consumer_group" else of_topic
+        name = getattr(settings, permission.resource)
+        allowed = groups[name] if permission.kind == "group" else topics.get(name)
         return allowed is not None and not allowed >> permission.operation & 1
 
     return [permission for permission in needed if lacks(permission)]

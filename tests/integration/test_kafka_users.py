@@ -28,7 +28,7 @@ NEEDED: dict[str, Sequence[Permission]] = {
     "gateway": permissions.GATEWAY,
     "processor": permissions.PROCESSOR,
     "migrator": permissions.MIGRATOR,
-    "auditor": permissions.AUDITOR,
+    "auditor": permissions.FOLLOWER,
     "redriver": permissions.REDRIVER,
     "eraser": permissions.ERASER,
 }
@@ -37,8 +37,7 @@ SCRIPT = "infra/deploy/kafka/acls.sh"
 
 
 def acl(user: str, permission: Permission) -> Acl:
-    kind = "group" if permission.resource == "consumer_group" else "topic"
-    return Acl(f"convergio-{user}", kind, getattr(NAMES, permission.resource), permission.operation)
+    return Acl(f"convergio-{user}", permission.kind, getattr(NAMES, permission.resource), permission.operation)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def test_the_script_grants_what_the_commands_check_and_nothing_else(tmp_path: Pa
 
 def test_the_script_takes_other_names_from_the_same_variables_as_the_services(tmp_path: Path) -> None:
     other = {"CONVERGIO_EVENTS_TOPIC": "e", "CONVERGIO_DEAD_LETTER_TOPIC": "d", "CONVERGIO_CONSUMER_GROUP": "g"}
-    assert {granted.name for granted in shipped_acls(tmp_path, other)} == {"e", "d", "e.retention", "g"}
+    assert {granted.name for granted in shipped_acls(tmp_path, other)} == {"e", "d", "e.retention", "g", "g.audit"}
 
 
 async def test_each_command_does_its_part_with_the_shipped_acls(
@@ -81,6 +80,7 @@ async def test_each_command_does_its_part_with_the_shipped_acls(
     async with (
         service("ingest", command["gateway"].settings, tmp_path) as gateway,
         service("process", command["processor"].settings, tmp_path) as processor,
+        service("audit", command["auditor"].settings, tmp_path, "--follow") as running_audit,
     ):
         sent = batch(event(), event())
         user = str(sent["userId"])
@@ -95,8 +95,13 @@ async def test_each_command_does_its_part_with_the_shipped_acls(
         assert "asked to erase" in (await command["eraser"]("erase", user)).output
         report = json.loads((await command["auditor"]("audit", "--format", "json")).output)
         assert (report["good"], report["stored"], report["erased"]) == (True, 0, 2)
-    for log in (gateway.log, processor.log):
+        await until(lambda: has_checked(running_audit, events=4))
+    for log in (gateway.log, processor.log, running_audit.log):
         assert not any(password_of(who) in log.read_text() for who in USERS)
+
+
+async def has_checked(audit: RunningService, events: int) -> bool:
+    return f"convergio_audit_checked_events_total {events}.0" in await audit.get("/metrics")
 
 
 async def add_poison(kafka: SecureKafka) -> None:
@@ -193,6 +198,7 @@ def says(running: RunningService, text: str) -> bool:
         (("process",), 1),
         (("migrate", "--no-tables"), 1),
         (("audit",), 1),
+        (("audit", "--follow"), 1),
         (("dlq", "redrive"), 1),
         (("erase", "6f1c2d9e-0000-4000-8000-000000000000"), 1),
     ],

@@ -70,6 +70,7 @@ async def test_no_line_holds_a_trace_of_a_person_or_a_secret(pipeline: Pipeline,
         service("ingest", settings, tmp_path) as gateway,
         service("process", settings, tmp_path) as processor,
         service("export", settings, tmp_path) as exporter,
+        service("audit", settings, tmp_path, "--follow") as audit,
     ):
         await send(gateway, person, erased)
         await poison(pipeline, person)
@@ -84,13 +85,14 @@ async def test_no_line_holds_a_trace_of_a_person_or_a_secret(pipeline: Pipeline,
         await until(lambda: says(exporter, "refresh works again"))
         await pipeline.until_committed()
         await until(lambda: says(processor, "dead letter"))
+        await until(lambda: has_checked_all(audit))
         (nobody,) = free_ports(1)
     away = {**settings, "kafka_bootstrap": f"127.0.0.1:{nobody}"}
-    logs = [each.log for each in (gateway, processor, exporter)]
+    logs = [each.log for each in (gateway, processor, exporter, audit)]
     logs.append(await without_kafka(away, person, tmp_path))
     traces = [*person.traces(), *erased.traces(), ADDRESS, AGENT, *SECRETS.values(), "a-wrong-key"]
     assert traces_in(logs, traces) == []
-    assert all(log.read_text() for log in logs)
+    assert all(log.read_text() for log in (gateway.log, processor.log, exporter.log))
 
 
 async def test_a_processor_without_tables_names_no_user(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -189,6 +191,12 @@ async def without_kafka(settings: dict[str, str], person: Person, folder: Path) 
     async with service("ingest", settings, folder, ready="/healthz") as gateway:
         assert await post(gateway, batch(person.event(), userId=person.user)) == 503
     return gateway.log
+
+
+async def has_checked_all(audit: RunningService) -> bool:
+    """Whether the running audit has checked messages, and knows of no further one."""
+    samples = await audit.get("/metrics")
+    return "convergio_audit_lag_seconds 0.0" in samples and "convergio_audit_checked_events_total 0.0" not in samples
 
 
 async def says(service: RunningService, text: str) -> bool:

@@ -23,7 +23,7 @@ CREATE USER IF NOT EXISTS convergio_exporter IDENTIFIED WITH sha256_hash BY '${E
     SETTINGS readonly = 1, max_execution_time = 30;
 GRANT SELECT ON convergio.* TO convergio_exporter;
 
--- convergio audit, convergio dlq, convergio erase --wait. An audit reads everything there is.
+-- convergio audit (--follow, too), convergio dlq, convergio erase --wait. An audit reads everything there is.
 CREATE USER IF NOT EXISTS convergio_auditor IDENTIFIED WITH sha256_hash BY '${AUDITOR_SHA256}'
     SETTINGS readonly = 1;
 GRANT SELECT ON convergio.* TO convergio_auditor;

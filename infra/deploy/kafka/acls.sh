@@ -43,6 +43,8 @@ allow convergio-auditor --topic "$EVENTS" --operation Read
 allow convergio-auditor --topic "$DEAD_LETTERS" --operation Read
 allow convergio-auditor --topic "$RETENTION" --operation Read
 allow convergio-auditor --group "$GROUP" --operation Describe
+# convergio audit --follow keeps how far it is
+allow convergio-auditor --group "$GROUP.audit" --operation Read
 
 # convergio dlq redrive
 allow convergio-redriver --topic "$EVENTS" --operation Write
