@@ -7,7 +7,7 @@ import os
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-PREFIX = {"ingest": "INGEST", "process": "PROCESSOR", "export": "EXPORTER"}
+PREFIX = {"ingest": "INGEST", "process": "PROCESSOR", "export": "EXPORTER", "audit": "AUDIT"}
 
 
 class Answers(BaseHTTPRequestHandler):
