@@ -18,6 +18,7 @@ from infra.kafka.reaching import objection
 from infra.kafka.requirements import check_kafka, require
 from infra.local.ports import HOST
 from infra.settings import Settings
+from schemas.kafka import tls_files
 from tests.certificates import YESTERYEAR, Authority
 from tests.commands import Convergio
 from tests.deployment import service
@@ -191,9 +192,7 @@ async def test_files_that_cannot_be_used_stop_the_start(
 
 
 def test_tls_below_1_2_is_not_spoken(kafka: SecureKafka) -> None:
-    from schemas.kafka import client_options
-
-    context = client_options(Settings(**kafka.settings("gateway")))["ssl_context"]
+    context = tls_files(Settings(**kafka.settings("gateway"))).context()
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
