@@ -10,6 +10,7 @@ from exporter.metrics import Exposition, Snapshot
 from exporter.queries import Reader
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock, Refresher, read_lifetime, read_windows
+from schemas.certificates import clickhouse_certificates, expiries
 from schemas.metrics import STATS_REFUSALS, StatsRefusal
 
 NO_REFUSALS: Mapping[StatsRefusal, int] = dict.fromkeys(STATS_REFUSALS, 0)
@@ -31,6 +32,9 @@ class Board:
         self, settings: ExporterSettings, clock: Clock, stats_refusals: Mapping[StatsRefusal, int] = NO_REFUSALS
     ) -> None:
         self._stats_refusals = stats_refusals
+        self._certificates = clickhouse_certificates(settings)
+        if settings.exporter_tls_cert is not None:
+            self._certificates["exporter_tls"] = settings.exporter_tls_cert
         self._clock = clock
         self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
         self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
@@ -107,6 +111,7 @@ class Board:
                 up=self.windows.healthy and self.lifetime.healthy,
                 failures=self.windows.failures + self.lifetime.failures,
                 stats_refusals=dict(self._stats_refusals),
+                certificates=expiries(self._certificates),
             )
             exposition = await asyncio.to_thread(Exposition.of, snapshot)
             # The age is that of what is shown: newer readings that cannot be rendered must not make it look fresh.

@@ -24,7 +24,7 @@ MS_PER_MINUTE = 60_000
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one scrape shows. `maestros` are already bounded; `failures` counts failed refreshes and
-    `stats_refusals` the requests for statistics that were refused."""
+    `stats_refusals` the requests for statistics that were refused; `certificates` is when each file expires."""
 
     windows: Reading[Windows]
     lifetime: Reading[Lifetime]
@@ -32,6 +32,7 @@ class Snapshot:
     up: bool
     failures: int
     stats_refusals: Mapping[m.StatsRefusal, int]
+    certificates: Mapping[str, float]
 
 
 class SnapshotCollector(Collector):
@@ -76,6 +77,7 @@ def _samples(snapshot: Snapshot) -> dict[m.Family, Samples]:
         m.REFRESH_DURATION: [((part,), seconds) for part, _, seconds in readings],
         m.REFRESH_FAILURES: [((), snapshot.failures)],
         m.STATS_REFUSED: [((reason,), count) for reason, count in snapshot.stats_refusals.items()],
+        m.CERTIFICATE_EXPIRES: [((file,), at) for file, at in snapshot.certificates.items()],
         m.UP: [((), snapshot.up)],
         m.BUILD_INFO: [((_version(), platform.python_version()), 1)],
     }

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, cast
 
-import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error as ClickHouseServerError
 
-from schemas.clickhouse import READING, sayable, unmet
+from schemas.clickhouse import READING, sayable, tls_files, tls_refusal, unmet
 from schemas.metrics import OTHER_MAESTROS
 from schemas.settings import SharedSettings
+from schemas.tls import ClientContext
 
 Query = Literal[
     "windows",
@@ -104,12 +104,12 @@ class Reader:
 
     async def _connected(self) -> AsyncClient:
         settings = self._settings
-        client = await clickhouse_connect.get_async_client(
+        client = AsyncClient(
+            interface="https" if settings.clickhouse_secure else "http",
             host=settings.clickhouse_host,
             port=settings.clickhouse_port,
             username=settings.clickhouse_user,
             password=settings.clickhouse_password.get_secret_value(),
-            secure=settings.clickhouse_secure,
             database=settings.clickhouse_database,
             connect_timeout=self._timeout,
             send_receive_timeout=self._timeout,
@@ -117,8 +117,13 @@ class Reader:
             compress=False,
             # Names may be too many for an address.
             form_encode_query_params=True,
+            autogenerate_session_id=False,
         )
+        if settings.clickhouse_secure:
+            # The driver would read the CA file once, and add it to the system's CAs.
+            client._backend.connector_kwargs["ssl"] = ClientContext(tls_files(settings))
         try:
+            await client.__aenter__()
             lacks = unmet(client.server_version, client.server_settings, READING)
             if lacks is not None:
                 raise ReadError(f"ClickHouse cannot be used: {lacks}")
@@ -149,6 +154,8 @@ def _reason(error: Exception) -> str:
     """Why a query failed, without the server's text: that may quote what was asked, a user's id for example."""
     if isinstance(error, ClickHouseServerError) and error.code is not None:
         return f"error {error.code} {error.name or ''}".rstrip()
+    if why := tls_refusal(error):
+        return f"it {why}"
     return f"{type(error).__name__}: is it running and reachable?"
 
 

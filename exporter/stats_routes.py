@@ -23,6 +23,7 @@ from exporter.snapshot import Clock
 from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zone
 from exporter.stats_model import StatsModel, stats_model
 from exporter.stats_query import Statistics, StatsReader
+from schemas.http_headers import Protected
 from schemas.metrics import StatsRefusal
 from schemas.negotiation import preferred
 from schemas.origins import AllowedOrigins
@@ -123,6 +124,7 @@ def serve_statistics(
     app.include_router(_stats_router(settings, reader, clock))
     app.add_middleware(_Admitted, admission=admission)
     app.add_middleware(_StatisticsCors, origins=settings.allowed_origins)
+    app.add_middleware(Protected)
     app.add_middleware(_HeadAsGet)
 
     @app.exception_handler(RequestValidationError)

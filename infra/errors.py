@@ -3,6 +3,7 @@
     Failure                     exit 1   something was found wrong
     ├── WrongUse                exit 2   an argument or a setting
     ├── Unreachable             exit 3   Kafka, ClickHouse or the gateway does not answer
+    │   └── Refused             exit 3   it answers, and refuses our user, certificate or protocol
     └── Unavailable             exit 4   a port is taken, a directory is in use, a service did not start
 
 Every message is one line that says what to do next. `infra.cli` prints it and exits with the code.
@@ -27,6 +28,10 @@ class Unreachable(Failure):
     """A server that is needed does not answer."""
 
     exit_code = 3
+
+
+class Refused(Unreachable):
+    """A server that is needed answers, and refuses our user, certificate or protocol."""
 
 
 class Unavailable(Failure):

@@ -20,6 +20,7 @@ from exporter.settings import ExporterSettings
 from infra.errors import WrongUse
 from ingest.settings import GatewaySettings
 from processors.settings import ProcessorSettings
+from schemas.secret_files import SecretFileError, is_secret, secret_file_variables
 from schemas.setting_texts import Host
 from schemas.settings import CONFIG_FILE_VARIABLE, ENV_PREFIX, Port, SharedSettings, service_links
 
@@ -79,6 +80,11 @@ class AuditSettings(SharedSettings):
 class Settings(GatewaySettings, ProcessorSettings, ExporterSettings, TopicSettings, AuditSettings):
     """Every setting of every part."""
 
+    @property
+    def audit_group(self) -> str:
+        """The consumer group in which a running audit keeps how far it is."""
+        return f"{self.consumer_group}.audit"
+
     def of(self, kind: type[ServiceSettings]) -> ServiceSettings:
         """The settings of one service, as it would read them itself."""
         return kind(**{name: getattr(self, name) for name in kind.model_fields})
@@ -106,6 +112,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         return Settings()
     except ValidationError as error:
         raise WrongUse("; ".join(_explain(environment, dict(problem)) for problem in error.errors())) from error
+    except SecretFileError as error:
+        raise WrongUse(str(error)) from error
     except SettingsError as error:
         raise WrongUse(f"a setting cannot be read: {error}: {error.__cause__}") from error
 
@@ -146,7 +154,8 @@ def _ours(environment: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
+    secret_files = secret_file_variables(Settings).values()
+    known = {variable(name) for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE, *secret_files}
     for name in sorted(environment):
         # As they are read: whatever their case.
         upper = name.upper()
@@ -180,8 +189,12 @@ def _toml(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _source(environment: Mapping[str, str], name: str) -> str:
-    if variable(name) in {key.upper() for key in environment}:
+    given = {key.upper() for key in environment}
+    if variable(name) in given:
         return variable(name)
+    secret_file = secret_file_variables(Settings).get(name)
+    if secret_file in given:
+        return secret_file
     return environment[CONFIG_FILE_VARIABLE] if name in _toml(environment) else "default"
 
 
@@ -192,9 +205,9 @@ def _explain(environment: Mapping[str, str], problem: dict[str, Any]) -> str:
     if name not in Settings.model_fields:
         return _SETTING.sub(lambda word: variable(word[0]) if word[0] in Settings.model_fields else word[0], message)
     source = _source(environment, name)
-    where = source if source == variable(name) else f"{name} in {source}"
+    where = source if source.startswith(variable(name)) else f"{name} in {source}"
     field = Settings.model_fields[name]
-    if "Secret" not in str(field.annotation):
+    if not is_secret(field):
         where += f"={_shortened(problem['input'])}"
     said_by_us = problem["type"] == "value_error"
     return f"{where}: {_range_of(field) or (message if said_by_us else _type_of(field, message))}"

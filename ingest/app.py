@@ -33,6 +33,8 @@ from ingest.producer import Options, Producer
 from ingest.retention import RetentionWatch
 from ingest.settings import GatewaySettings
 from ingest.user_routes import CONSENT_PATH, IDENTITY_PATH, ME_PATH, user_routes
+from schemas.certificates import kafka_certificates
+from schemas.http_headers import Protected
 from schemas.kafka import client_options
 from schemas.proxies import Peers
 from schemas.requests import head_as_get, request_headers
@@ -68,7 +70,7 @@ def create_app(settings: GatewaySettings, fleet: Fleet | None = None) -> App:
     contradict each other.
     """
     fleet = fleet or Fleet()
-    metrics = GatewayMetrics(fleet)
+    metrics = GatewayMetrics(fleet, kafka_certificates(settings))
     budget = ByteBudget(settings.max_inflight_bytes, settings.retry_after_seconds, fleet.held_bytes)
     compression = None if settings.kafka_compression == "none" else settings.kafka_compression
     producer = Producer(
@@ -251,6 +253,7 @@ def _fastapi(
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_unexpected)
+    app.add_middleware(Protected)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

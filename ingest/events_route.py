@@ -24,6 +24,7 @@ from ingest.producer import Producer
 from ingest.validate import opted_out, read_batch
 from schemas.cookies import cookie_user
 from schemas.events import MAX_EVENTS_PER_BATCH, Rejection, Verdict
+from schemas.http_headers import NOSNIFF
 from schemas.proxies import Peers
 from schemas.requests import request_headers
 
@@ -46,7 +47,7 @@ class _Answer(NamedTuple):
 
 def _accepted(count: int) -> _Answer:
     body = b'{"accepted":%d,"rejected":[]}' % count
-    return _Answer([_JSON, (b"content-length", str(len(body)).encode())], body)
+    return _Answer([_JSON, NOSNIFF, (b"content-length", str(len(body)).encode())], body)
 
 
 _ALL_ACCEPTED: Final = tuple(_accepted(count) for count in range(MAX_EVENTS_PER_BATCH + 1))
@@ -170,4 +171,4 @@ class EventsRoute:
     @staticmethod
     def _verdict(accepted: int, rejected: list[Rejection]) -> _Answer:
         body = _encode_verdict(Verdict(accepted=accepted, rejected=rejected))
-        return _Answer([_JSON, (b"content-length", str(len(body)).encode())], body)
+        return _Answer([_JSON, NOSNIFF, (b"content-length", str(len(body)).encode())], body)

@@ -1,4 +1,5 @@
-"""Every metric of the gateway itself, on a registry of its own; names begin with `convergio_gateway_`.
+"""Every metric of the gateway itself, on a registry of its own; names begin with `convergio_gateway_`, but for
+`convergio_certificate_expires_timestamp_seconds`, which every service shows.
 
 | name | labels | meaning |
 |---|---|---|
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from itertools import accumulate, count
 from typing import Final, get_args
@@ -30,6 +31,7 @@ from prometheus_client.utils import floatToGoString
 
 from ingest.fleet import Fleet
 from ingest.problems import REFUSALS, TABLE, Kind
+from schemas.certificates import NO_CERTIFICATES, CertificateCollector
 from schemas.events import RejectCode, Rejection
 
 PREFIX: Final = "convergio_gateway_"
@@ -95,9 +97,11 @@ class _Counts(Collector):
 class GatewayMetrics:
     """The instruments, each label value there from the start; of all workers together, whichever of them is asked."""
 
-    def __init__(self, fleet: Fleet | None = None) -> None:
+    def __init__(self, fleet: Fleet | None = None, certificates: Mapping[str, str] = NO_CERTIFICATES) -> None:
+        """`certificates` are the files whose expiry is shown, by label."""
         fleet = fleet or Fleet()
         self.registry: Final = CollectorRegistry()
+        self.registry.register(CertificateCollector(certificates))
         counts = _Counts(fleet)
         self.registry.register(counts)
         self._tally = counts.tally

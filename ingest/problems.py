@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from schemas.events import Rejection
+from schemas.http_headers import NOSNIFF
 
 Kind = Literal[
     "not-http",
@@ -142,6 +143,7 @@ class Problem(Exception):
         )
         headers: Headers = [
             (b"content-type", b"application/problem+json"),
+            NOSNIFF,
             (b"content-length", str(len(body)).encode()),
             *self.headers,
         ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ingest import identity
@@ -54,7 +54,7 @@ def user_routes(
     now: Callable[[], datetime],
 ) -> APIRouter:
     """The routes a person's choices go through. `now` is the wall clock, UTC."""
-    routes = APIRouter(tags=["telemetry"])
+    routes = APIRouter(tags=["telemetry"], dependencies=[Depends(_never_stored)])
 
     @routes.post(
         IDENTITY_PATH,
@@ -68,7 +68,6 @@ def user_routes(
         counted here, so a lost answer costs an id that nobody ever uses. Needs no body, and ignores one.
         """
         headers = request_headers(request.scope["headers"])
-        response.headers["cache-control"] = "no-store"
         if identity.opted_out(headers, respect_gpc):
             return Contact(optedOut=True)
         if cookie_user(headers) is None:
@@ -122,3 +121,8 @@ def user_routes(
         response.raw_headers.append((b"set-cookie", cookies.consent(choice.optOut, request.scope, headers)))
 
     return routes
+
+
+async def _never_stored(response: Response) -> None:
+    """What these routes answer is one person's."""
+    response.headers["cache-control"] = "no-store"

@@ -9,13 +9,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from processors.dedup import Outcome
 from processors.flush import FlushReport
 from processors.offsets import Progress
+from schemas.certificates import NO_CERTIFICATES, CertificateCollector
 
 
 class ProcessorMetrics:
     """The series of one processor, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Mapping[str, str] = NO_CERTIFICATES) -> None:
+        """`certificates` are the files whose expiry is shown, by label."""
         self.registry = CollectorRegistry()
+        self.registry.register(CertificateCollector(certificates))
         self._events = Counter(
             "convergio_processor_events_total",
             "Events read, by what became of each",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -15,7 +16,8 @@ from clickhouse_connect.driver.summary import QuerySummary
 from processors.connection import NEEDS, connect
 from processors.places import Place
 from processors.sql import sql
-from schemas.clickhouse import unmet
+from schemas.clickhouse import tls_refusal, unmet
+from schemas.logs import without_ids
 from schemas.settings import SharedSettings
 from schemas.topics import UNKNOWN_TOPIC
 
@@ -45,6 +47,7 @@ _ROW_ERRORS = {
 _AT_THE_END = {"wait_end_of_query": 1, "send_progress_in_http_headers": 0}
 # TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT
 _TOO_LARGE_TO_DROP = 359
+_QUOTED_STATEMENT = re.compile(r" in scope .*(?=\. \()", re.DOTALL | re.IGNORECASE)
 _USERS_PER_QUERY = 2000
 _IDS_PER_QUERY = 20_000
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -268,7 +271,7 @@ class Sink:
             return decode(self._connected().raw_query(text, settings=_AT_THE_END, fmt="JSONCompact")).data
         except (ClickHouseError, OSError, msgspec.MsgspecError) as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -283,7 +286,7 @@ class Sink:
             self._connected().command(text, settings=_AT_THE_END)
         except (ClickHouseError, OSError) as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -295,10 +298,10 @@ class Sink:
             self.close()
             if getattr(error, "code", None) in _ROW_ERRORS:
                 raise RowsRefused(f"refused by ClickHouse: {error}") from error
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         except OSError as error:
             self.close()
-            raise SinkUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         finally:
             self._beat()
 
@@ -312,6 +315,13 @@ class Sink:
                 raise SinkUnavailable(f"ClickHouse cannot be used: {lacks}")
             self._beat()
         return client
+
+
+def _unavailable(error: Exception) -> SinkUnavailable:
+    """The error without what it quotes of the statement: `/readyz` shows it."""
+    why = tls_refusal(error)
+    said = _QUOTED_STATEMENT.sub("", without_ids(str(error)))
+    return SinkUnavailable(said if why is None else f"ClickHouse {why}")
 
 
 def _require_written(summary: QuerySummary, rows: int) -> None:

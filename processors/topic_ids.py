@@ -109,23 +109,28 @@ async def topic_id_of(client: AIOKafkaClient, topic: str) -> str:
     if node is None or not await client.ready(node):
         raise NodeNotReadyError
     try:
-        response = await client.send(node, TopicIdRequest([topic]))
+        response = await client.send(node, TopicsRequest([topic]))
     except (IncompatibleBrokerVersion, NotImplementedError):  # raised by aiokafka for a version the broker lacks
         return UNKNOWN_TOPIC
     return topic_ids(response).get(topic, UNKNOWN_TOPIC)
 
 
-class TopicIdRequest(Request[_MetadataRequest]):  # type: ignore[misc]  # aiokafka's protocol is untyped
-    """Asks any broker for the ids of some topics; `topic_ids` reads the response."""
+class TopicsRequest(Request[_MetadataRequest]):  # type: ignore[misc]  # aiokafka's protocol is untyped
+    """Asks any broker about some topics; `topic_ids` reads their ids out of the response.
+
+    With `authorized_operations` the response says what the client's user may do with each, as bits by operation.
+    """
 
     API_KEY = 3
 
-    def __init__(self, topics: Iterable[str]) -> None:
+    def __init__(self, topics: Iterable[str], *, authorized_operations: bool = False) -> None:
         self._topics = list(topics)
+        self._authorized_operations = authorized_operations
 
     def build(self, request_struct_class: type[_MetadataRequest]) -> _MetadataRequest:
         """The request on the wire; it creates no topic."""
-        return request_struct_class([(UUID(int=0), topic, {}) for topic in self._topics], False, False, {})
+        topics: list[tuple[UUID, str, dict[int, bytes]]] = [(UUID(int=0), topic, {}) for topic in self._topics]
+        return request_struct_class(topics, False, self._authorized_operations, {})
 
 
 def topic_ids(response: Response) -> dict[str, str]:

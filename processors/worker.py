@@ -32,6 +32,7 @@ from processors.settings import ProcessorSettings
 from processors.sink import Sink
 from processors.transport import AUTO_OFFSET_RESET, Consumer, Transport
 from schemas import logs
+from schemas.certificates import clickhouse_certificates, kafka_certificates
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ def create_app(settings: ProcessorSettings) -> faust.App:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
+        # `convergio migrate` creates the topics; a processor need not be allowed to.
+        topic_allow_declare=False,
         consumer_auto_offset_reset=AUTO_OFFSET_RESET,
         consumer_max_fetch_size=_MAX_MESSAGE_BYTES,
         # Partitions that were added, and a topic made anew, are seen that soon.
@@ -112,7 +115,7 @@ class _Processor:
         self._app = app
         self._settings = settings
         self._events = app.topic(settings.events_topic, key_serializer="raw", value_serializer="raw")
-        self._metrics = ProcessorMetrics()
+        self._metrics = ProcessorMetrics(kafka_certificates(settings) | clickhouse_certificates(settings))
         self._health = Health(time.monotonic, settings.heartbeat_seconds)
         self._server = HealthServer(
             self._health, self._metrics.registry, settings.processor_host, settings.processor_port

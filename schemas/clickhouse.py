@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from schemas.settings import SharedSettings
+from schemas.tls import CertificateFile, TlsFiles, refusal_of
+
 MINIMUM_VERSION = (25, 8)
 """The oldest version the tests run against."""
 
@@ -131,3 +134,13 @@ def unmet(version: str | None, settings: Mapping[str, ServerSetting], needs: Nee
 def sayable(settings: Mapping[str, ServerSetting], said: Iterable[str]) -> list[str]:
     """Those of some settings that a statement may say: the server knows them and the user may change them."""
     return [name for name in said if name in settings and not settings[name].readonly]
+
+
+def tls_files(settings: SharedSettings) -> TlsFiles:
+    """The certificate files for HTTPS to ClickHouse."""
+    return TlsFiles(CertificateFile.of("CONVERGIO_CLICKHOUSE_CA_FILE", settings.clickhouse_ca_file))
+
+
+def tls_refusal(error: BaseException) -> str | None:
+    """Why HTTPS to ClickHouse failed, in words that name the setting to look at; `None` if it was not TLS."""
+    return refusal_of(error, "CONVERGIO_CLICKHOUSE_CA_FILE", "CONVERGIO_CLICKHOUSE_HOST", "CONVERGIO_CLICKHOUSE_SECURE")

@@ -53,6 +53,13 @@ STATS_REFUSED = Family(
     "counter",
     ("reason",),
 )
+CERTIFICATE_EXPIRES = Family(
+    "convergio_certificate_expires_timestamp_seconds",
+    "When the first certificate in a configured file expires",
+    "gauge",
+    ("file",),
+)
+"""Of every service that has such files."""
 UP = Family("convergio_up", "Whether the last refresh could read ClickHouse", "gauge")
 BUILD_INFO = Family("convergio_build_info", "The version that is running", "gauge", ("version", "python"))
 
@@ -69,6 +76,7 @@ FAMILIES = (
     REFRESH_DURATION,
     REFRESH_FAILURES,
     STATS_REFUSED,
+    CERTIFICATE_EXPIRES,
     UP,
     BUILD_INFO,
 )

@@ -1,7 +1,8 @@
 """Settings that every service shares; each package adds its own to these.
 
 Every field is one environment variable (`CONVERGIO_` + its name in capitals) and one key of the TOML file
-that `CONVERGIO_CONFIG` names. `infra.settings` composes all packages' settings and refuses unknown names.
+that `CONVERGIO_CONFIG` names. A secret may stand in a file that `CONVERGIO_<NAME>_FILE` names (`schemas.secret_files`).
+`infra.settings` composes all packages' settings and refuses unknown names.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ from schemas.events import MAESTRO_SLUG, MAX_LABEL
 from schemas.metrics import NAMED_MAESTROS, OTHER_MAESTROS
 from schemas.origins import canonical_origin
 from schemas.retention import LONGEST_RETENTION_DAYS
+from schemas.secret_files import SecretFiles
 from schemas.setting_texts import Brokers, DatabaseName, Host, TopicName
 
 ENV_PREFIX = "CONVERGIO_"
 CONFIG_FILE_VARIABLE = "CONVERGIO_CONFIG"
+
+TLS_PROTOCOLS = ("SSL", "SASL_SSL")
+SASL_PROTOCOLS = ("SASL_PLAINTEXT", "SASL_SSL")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -87,7 +92,13 @@ class SharedSettings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ca_file: str | None = Field(None, description="CA certificates for TLS to Kafka (PEM).")
+    kafka_ca_file: str | None = Field(
+        None, description="CA certificates for TLS to Kafka (PEM file); unset: those of the system."
+    )
+    kafka_cert_file: str | None = Field(None, description="Client certificate for mutual TLS to Kafka (PEM file).")
+    kafka_key_file: str | None = Field(
+        None, description="Private key of kafka_cert_file (PEM file); unset: it stands in kafka_cert_file."
+    )
     events_topic: TopicName = "convergio.events"
     dead_letter_topic: TopicName = "convergio.events.dlq"
     partitions: int = Field(4, ge=1, le=100_000, description="Partitions of the events topic when it is created.")
@@ -99,6 +110,9 @@ class SharedSettings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_database: DatabaseName = "convergio"
     clickhouse_secure: bool = Field(False, description="HTTPS to ClickHouse.")
+    clickhouse_ca_file: str | None = Field(
+        None, description="CA certificates for HTTPS to ClickHouse (PEM file); unset: those of the system."
+    )
 
     operator_token: SecretStr | None = Field(
         None,
@@ -206,6 +220,22 @@ class SharedSettings(BaseSettings):
             raise ValueError(f"these are more than {NAMED_MAESTROS} maestros")
         return tuple(dict.fromkeys(maestros))
 
+    @model_validator(mode="after")
+    def _is_tls_used_where_it_is_set_up(self) -> Self:
+        kafka_files = [name for name in ("kafka_ca_file", "kafka_cert_file", "kafka_key_file") if getattr(self, name)]
+        if kafka_files and self.kafka_security_protocol not in TLS_PROTOCOLS:
+            raise ValueError(
+                f"{kafka_files[0]} is set, and kafka_security_protocol={self.kafka_security_protocol} is without TLS; "
+                "set CONVERGIO_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
+            )
+        if self.kafka_key_file and not self.kafka_cert_file:
+            raise ValueError("kafka_key_file is set without kafka_cert_file; set CONVERGIO_KAFKA_CERT_FILE as well")
+        if self.clickhouse_ca_file and not self.clickhouse_secure:
+            raise ValueError(
+                "clickhouse_ca_file is set, and clickhouse_secure=false is without TLS; set CONVERGIO_CLICKHOUSE_SECURE"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -215,10 +245,12 @@ class SharedSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments win over the environment, the environment over the TOML file."""
+        """Arguments win over the environment and the files of secrets, those over the TOML file."""
+        secrets = SecretFiles(settings_cls, {})
         if isinstance(env_settings, EnvSettingsSource):
             found = {name: value for name, value in env_settings.env_vars.items() if value is not None}
             env_settings.env_vars = {name: found[name] for name in found.keys() - service_links(found)}
+            secrets = SecretFiles(settings_cls, env_settings.env_vars)
         config_file = os.environ.get(CONFIG_FILE_VARIABLE)
         toml = (TomlConfigSettingsSource(settings_cls, config_file),) if config_file else ()
-        return (init_settings, env_settings, *toml)
+        return (init_settings, env_settings, secrets, *toml)

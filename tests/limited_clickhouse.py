@@ -2,8 +2,9 @@
 
 Run as `python -m tests.limited_clickhouse`. chDB has one user and no place to create others, but it has the engine's
 access control: each user here is a role of that user, which a connection takes before its statement, with the user's
-settings. So the engine itself enforces every grant, `readonly` and every limit. Two things are this module's: who has
-which role, and that an asynchronous insert is answered without a count of its rows, as by a server.
+settings. So the engine itself enforces every grant, `readonly` and every limit. Views may run as any of them.
+Two things are this module's: who has which role, and that an asynchronous insert is answered without a count of its
+rows, as by a server.
 `default` has every grant.
 """
 
@@ -30,10 +31,11 @@ _USERS = """<clickhouse>
 <users><default>
 <password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 <grants><query>GRANT {names}</query></grants>
-</default></users>
+</default>{definers}</users>
 <quotas><default></default></quotas>
 </clickhouse>"""
 _ROLE = "<{name}><grants>{grants}</grants></{name}>"
+_DEFINER = "<{name}><no_password/><networks/><profile>default</profile><grants>{grants}</grants></{name}>"
 _CONFIG = "<clickhouse><users_config>{users}</users_config></clickhouse>"
 
 
@@ -66,12 +68,13 @@ class _Engine(Engine):
     def __init__(self, data_dir: Path, users: Sequence[User]) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         users_file, config_file = data_dir / "users.xml", data_dir / "config.xml"
-        roles = (
-            _ROLE.format(name=f"of_{user.name}", grants="".join(f"<query>{escape(g)}</query>" for g in user.grants))
-            for user in users
+        grants = {user.name: "".join(f"<query>{escape(grant)}</query>" for grant in user.grants) for user in users}
+        roles = "".join(_ROLE.format(name=f"of_{name}", grants=granted) for name, granted in grants.items())
+        definers = "".join(
+            _DEFINER.format(name=name, grants=granted) for name, granted in grants.items() if name != DEFAULT.name
         )
         names = ", ".join(f"of_{user.name}" for user in users)
-        users_file.write_text(_USERS.format(roles="".join(roles), names=names))
+        users_file.write_text(_USERS.format(roles=roles, names=names, definers=definers))
         config_file.write_text(_CONFIG.format(users=users_file.resolve()))
         self._users = {user.name: user for user in users}
         super().__init__(data_dir, {"config-file": str(config_file.resolve())})

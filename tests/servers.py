@@ -64,6 +64,11 @@ class ClickHouseAddress:
             "clickhouse_database": database,
         }
 
+    def command_settings(self, database: str) -> dict[str, str]:
+        """The same for the command line."""
+        given = {name: str(value) for name, value in self.settings(database).items()}
+        return {**given, "clickhouse_password": self.password}
+
     @contextmanager
     def own_database(self) -> Iterator[str]:
         """A name that nobody else has. The database is not created; whatever it became is dropped at the end."""

@@ -19,7 +19,9 @@ from infra.clickhouse.reaching import clickhouse_errors
 from infra.errors import Unreachable
 from infra.kafka.client import topic_id_of
 from infra.kafka.dead_letters import dead_letters
+from infra.kafka.permissions import AUDITOR
 from infra.kafka.reading import Span, committed, read, spans
+from infra.kafka.requirements import require
 from infra.kafka.retention import retention_in_force
 from infra.settings import Settings
 from schemas.retention import GRACE_DAYS, NO_DAY, Retention, first_kept_day
@@ -38,6 +40,7 @@ async def audit(settings: Settings, wait: float, now: datetime | None = None) ->
     Kafka or ClickHouse does not answer.
     """
     now = now or datetime.now(UTC)
+    await require(settings, AUDITOR)
     held = await spans(settings, settings.events_topic)
     done = await wait_until_processed(settings, held, wait)
     report = Report(partitions={n: Partition(s.first, s.end, done.get(n, 0)) for n, s in sorted(held.items())})

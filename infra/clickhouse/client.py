@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from urllib3 import PoolManager
 
-from infra.errors import Failure
+from infra.errors import Failure, WrongUse
+from processors.connection import connection_pool
 from schemas.addresses import authority
 from schemas.clickhouse import READING, Needs, sayable, unmet
 from schemas.settings import SharedSettings
@@ -16,7 +18,8 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
 
     `database=False`: for no database, for example because there is none yet. `patience`: seconds that a response may
     take. Raises `clickhouse_connect.driver.exceptions.Error` if no server answers, or if it refuses the user or the
-    database, `ConnectionError` if a response breaks off, and `Failure` if the server does not meet the needs.
+    database, `ConnectionError` if a response breaks off, `Failure` if the server does not meet the needs, and
+    `WrongUse` for a certificate file that cannot be used.
     """
     client = clickhouse_connect.get_client(
         host=settings.clickhouse_host,
@@ -28,6 +31,7 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
         autogenerate_session_id=False,
         connect_timeout=min(patience, 10),
         send_receive_timeout=patience,
+        pool_mgr=_pool(settings),
     )
     try:
         lacks = unmet(client.server_version, client.server_settings, needs)
@@ -39,6 +43,13 @@ def connect(settings: SharedSettings, needs: Needs = READING, *, database: bool 
     for name in sayable(client.server_settings, needs.said):
         client.set_client_setting(name, needs.said[name])
     return client
+
+
+def _pool(settings: SharedSettings) -> PoolManager | None:
+    try:
+        return connection_pool(settings)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
 
 
 def place(settings: SharedSettings) -> str:

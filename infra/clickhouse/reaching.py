@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra.clickhouse.client import place
-from infra.errors import Unreachable
+from infra.errors import Refused, Unreachable
+from schemas.clickhouse import tls_refusal
 from schemas.settings import SharedSettings
 
 
 @contextmanager
 def clickhouse_errors(settings: SharedSettings) -> Iterator[None]:
-    """Raises `Unreachable` for a server that does not answer, or answers that it cannot."""
+    """Raises `Unreachable` for a server that does not answer, or answers that it cannot, and `Refused` if TLS fails."""
     # The driver logs each failed attempt; the one line that counts is raised.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
@@ -23,6 +24,8 @@ def clickhouse_errors(settings: SharedSettings) -> Iterator[None]:
     except (ClickHouseError, OSError) as error:
         where = place(settings)
         text = " ".join(str(error).split())
+        if why := tls_refusal(error):
+            raise Refused(f"{where} {why}") from error
         if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
             raise Unreachable(
                 f"{where} has no tables of ours in {settings.clickhouse_database}; run `convergio migrate` first"

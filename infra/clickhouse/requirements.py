@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from infra.clickhouse.client import connect, place
 from infra.errors import Failure
 from processors.connection import NEEDS as PROCESSING
-from schemas.clickhouse import AUDITING, DEFINING, READING, Needs
+from schemas.clickhouse import AUDITING, DEFINING, READING, Needs, tls_refusal
 from schemas.settings import SharedSettings
 
 _CHECK_SECONDS = 5
@@ -56,6 +56,8 @@ def check_server(settings: SharedSettings, required: Requirements) -> None:
             ) from error
         if _code(error) == _ACCESS_DENIED:
             raise Failure(f"{place(settings)} refused: {' '.join(str(error).split())[:300]}") from error
+        if why := tls_refusal(error):
+            raise Failure(f"{place(settings)} {why}") from error
     finally:
         driver.setLevel(level)
 

@@ -50,9 +50,12 @@ def _follow(settings: Settings) -> None:
     from infra.audit.follow import serve
     from infra.clickhouse.requirements import AUDITOR, check_server
     from infra.commands.services import require_free
+    from infra.kafka.permissions import FOLLOWER
+    from infra.kafka.requirements import check_kafka
 
     require_free(settings.audit_host, settings.audit_port, "CONVERGIO_AUDIT_PORT")
     check_server(settings, AUDITOR)
+    check_kafka(settings, FOLLOWER)
     serve(settings)
 
 

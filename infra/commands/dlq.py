@@ -13,7 +13,10 @@ from infra.commands.console import Format, number, out
 from infra.errors import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.kafka.dead_letters import DeadLetter
+    from infra.kafka.permissions import Permission
 
 dlq = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +44,9 @@ def list_letters(
 
     State: waiting for a redrive, redriven, or erased: its user was erased after sending it.
     """
-    letters = _letters(reason)
+    from infra.kafka.permissions import LETTER_READER
+
+    letters = _letters(reason, LETTER_READER)
     if output is Format.JSON:
         typer.echo(json.dumps([_facts(letter, state) for letter, state in letters[:limit]], indent=2))
         return
@@ -61,7 +66,9 @@ def list_letters(
 @dlq.command()
 def show(letter: Annotated[str, typer.Argument(help="partition:offset, as `dlq list` shows it.")]) -> None:
     """Show a dead letter: where it came from, its headers, its value as it was. Of an erased user: only its place."""
-    shown = [(found, state) for found, state in _letters("") if found.name == letter]
+    from infra.kafka.permissions import LETTER_READER
+
+    shown = [(found, state) for found, state in _letters("", LETTER_READER) if found.name == letter]
     if not shown:
         raise Failure(f"there is no dead letter {letter}; `convergio dlq list` shows them all")
     for found, state in shown:
@@ -92,9 +99,10 @@ def redrive(
     set aside again; one of a user who was erased after sending it is not sent. No event is counted twice.
     """
     from infra.kafka.dead_letters import redrive as send_again
+    from infra.kafka.permissions import LETTER_READER, REDRIVER
     from infra.settings import load
 
-    found = _letters(reason)
+    found = _letters(reason, LETTER_READER if dry_run else REDRIVER)
     if letters:
         unknown = set(letters) - {letter.name for letter, _ in found}
         if unknown:
@@ -118,16 +126,18 @@ def redrive(
     )
 
 
-def _letters(reason: str) -> list[tuple[DeadLetter, State]]:
-    return [(letter, state) for letter, state in asyncio.run(_read()) if reason in _reason(letter, state)]
+def _letters(reason: str, needed: Sequence[Permission]) -> list[tuple[DeadLetter, State]]:
+    return [(letter, state) for letter, state in asyncio.run(_read(needed)) if reason in _reason(letter, state)]
 
 
-async def _read() -> list[tuple[DeadLetter, State]]:
+async def _read(needed: Sequence[Permission]) -> list[tuple[DeadLetter, State]]:
     from infra.erased_letters import erased
     from infra.kafka.dead_letters import dead_letters
+    from infra.kafka.requirements import require
     from infra.settings import load
 
     settings = load()
+    await require(settings, needed)
     letters = await dead_letters(settings)
     gone = await erased(settings, letters)
     return [

@@ -28,6 +28,8 @@ def erase(
 
     from infra.errors import WrongUse
     from infra.kafka.erasures import request_erasure
+    from infra.kafka.permissions import ERASER
+    from infra.kafka.requirements import require
     from infra.settings import load
     from schemas.ids import are_canonical
 
@@ -35,6 +37,7 @@ def erase(
     if not are_canonical([user]):
         raise WrongUse(f"{user!r} is not a user id; it looks like 6f1c2d9e-0000-4000-8000-000000000000")
     settings = load()
+    asyncio.run(require(settings, ERASER))
     place = asyncio.run(request_erasure(settings, user, datetime.now(UTC)))
     out.print(f"asked to erase {user} (partition {place[0]}, offset {place[1]})")
     if wait:

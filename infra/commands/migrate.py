@@ -32,8 +32,11 @@ def migrate(
 
     settings = load()
     if topics:
+        from infra.kafka.permissions import MIGRATOR
+        from infra.kafka.requirements import require
         from infra.kafka.topics import create_topics
 
+        asyncio.run(require(settings, MIGRATOR))
         for topic in asyncio.run(create_topics(settings)):
             state = "created" if topic.created else "there"
             note = ""

@@ -30,12 +30,15 @@ def ingest(
     Listens on CONVERGIO_INGEST_HOST and _PORT. SIGTERM lets it finish what it has begun. Limits hold for all workers
     together, and any of them shows the metrics of all.
     """
+    from infra.kafka.permissions import GATEWAY
+    from infra.kafka.requirements import check_kafka
     from infra.origin import create_origin
     from infra.settings import load
     from ingest import Fleet, GatewaySettings, create_app, serve, serve_workers
 
     settings = load()
     require_free(settings.ingest_host, settings.ingest_port, "CONVERGIO_INGEST_PORT")
+    check_kafka(settings, GATEWAY)
     try:
         fleet, own = Fleet(workers), settings.of(GatewaySettings)
         app = create_origin(settings, fleet) if origin else create_app(own, fleet)
@@ -53,7 +56,8 @@ def process() -> None:
     Start as many as there is work for, up to one per partition; they share it among themselves.
     """
     from infra.clickhouse.requirements import PROCESSOR, check_server
-    from infra.kafka.requirements import check_topics
+    from infra.kafka.permissions import PROCESSOR as PERMISSIONS
+    from infra.kafka.requirements import check_kafka, check_topics
     from infra.kafka.session_timeout import check_session_timeout
     from infra.settings import load
     from processors import ProcessorSettings, serve
@@ -62,6 +66,7 @@ def process() -> None:
     require_free(settings.processor_host, settings.processor_port, "CONVERGIO_PROCESSOR_PORT")
     _require_directory(settings.of(ProcessorSettings).folder)
     check_server(settings, PROCESSOR)
+    check_kafka(settings, PERMISSIONS)
     check_topics(settings)
     check_session_timeout(settings)
     serve(settings.of(ProcessorSettings))

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
-from infra.errors import Unreachable, WrongUse
+from infra.errors import Refused, Unreachable, WrongUse
+from infra.kafka.reaching import objection
 from processors import topic_ids
 from schemas.kafka import ClientOptions, client_options
 from schemas.settings import SharedSettings
 from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
 _NO_LIMIT = 2**31 - 1
+_NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
-@contextmanager
-def kafka_errors(settings: SharedSettings) -> Iterator[None]:
-    """Turns what aiokafka raises into `Unreachable`."""
+@asynccontextmanager
+async def kafka_errors(settings: SharedSettings) -> AsyncIterator[None]:
+    """Turns what aiokafka raises into `Unreachable`, and into `Refused` where a broker answers and objects."""
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
+        at = f"Kafka at {settings.kafka_bootstrap}"
+        if isinstance(error, _NOT_ALLOWED):
+            raise Refused(
+                f"{at} does not allow {user_of(settings)} what it needs ({error}); infra/deploy/kafka/acls.sh grants it"
+            ) from error
+        found = await objection(settings)
+        if found is not None:
+            kind = Refused if found.certain else Unreachable
+            raise kind(f"{at} {found.text}") from error
         reason = str(error) or type(error).__name__
         raise Unreachable(
-            f"Kafka at {settings.kafka_bootstrap} does not answer ({reason}); "
-            "is it running, and is CONVERGIO_KAFKA_BOOTSTRAP right?"
+            f"{at} does not answer ({reason}); is it running, and is CONVERGIO_KAFKA_BOOTSTRAP right?"
         ) from error
 
 
@@ -36,7 +51,7 @@ def kafka_errors(settings: SharedSettings) -> Iterator[None]:
 async def admin(settings: SharedSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client, started. Raises `Unreachable`, `WrongUse`."""
     client = AIOKafkaAdminClient(**_options(settings))
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         try:
             await client.start()
             yield client
@@ -63,7 +78,7 @@ async def consumer(
         fetch_max_wait_ms=wait_ms,
         fetch_max_bytes=LARGEST_DEAD_LETTER,
     )
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         try:
             await client.start()
             yield client
@@ -85,7 +100,7 @@ async def producer(settings: SharedSettings) -> AsyncIterator[AIOKafkaProducer]:
         max_request_size=_NO_LIMIT,
         compression_type="gzip",
     )
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         try:
             await client.start()
             yield client
@@ -106,6 +121,11 @@ async def topic_id_of(settings: SharedSettings, topic: str) -> str:
     """Kafka's id of a topic; `UNKNOWN_TOPIC` of a broker without such ids. Raises `Unreachable`, `WrongUse`."""
     async with admin(settings) as client:
         return await topic_ids.topic_id_of(client._client, topic)
+
+
+def user_of(settings: SharedSettings) -> str:
+    """Whom Kafka knows us as, for messages; a client certificate names its user itself."""
+    return settings.kafka_sasl_username or settings.kafka_cert_file or "an unnamed user"
 
 
 def _options(settings: SharedSettings) -> ClientOptions:

@@ -1,6 +1,6 @@
-"""What a processor needs of Kafka's topics, checked before it starts: that they forget before erasures are forgotten.
+"""What a service needs of Kafka, checked before it starts: a connection, permissions, topics that forget in time.
 
-Whether Kafka answers is not checked. A processor whose Kafka is away starts, and is not ready until it is back.
+Whether Kafka answers is not checked. A service whose Kafka is away starts, and is not ready until it is back.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from infra.errors import Failure, Unreachable, WrongUse
-from infra.kafka.client import admin
+from infra.errors import Failure, Refused, Unreachable, WrongUse
+from infra.kafka.client import admin, user_of
+from infra.kafka.permissions import Permission, in_words, missing
 from infra.kafka.topics import configuration_of
 from infra.settings import Settings
 
@@ -20,19 +22,43 @@ _NO_END = timedelta(days=36_500)
 """What `retention.ms=-1` counts as."""
 
 
+async def require(settings: Settings, needed: Sequence[Permission]) -> None:
+    """Raises `Failure` that names the permissions Kafka does not give, `Unreachable` and `WrongUse`."""
+    async with admin(settings) as client:
+        lacking = await missing(client, settings, needed)
+    if lacking:
+        raise Failure(
+            f"Kafka at {settings.kafka_bootstrap} does not allow {user_of(settings)} what it needs: "
+            f"{in_words(lacking, settings)}; infra/deploy/kafka/acls.sh grants it"
+        )
+
+
+def check_kafka(settings: Settings, needed: Sequence[Permission]) -> None:
+    """Raises `Failure` if Kafka answers, and refuses the connection or lacks permissions for its user."""
+
+    async def ask() -> None:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await require(settings, needed)
+
+    with _quiet_driver():
+        try:
+            asyncio.run(ask())
+        except Refused as error:
+            raise Failure(str(error)) from error
+        except (Unreachable, TimeoutError):
+            return
+
+
 def check_topics(settings: Settings) -> None:
     """Raises `Failure` if Kafka answers and a topic keeps messages for longer than erasures are remembered.
 
     A message may stand for `retention.ms` and, as only whole segments are deleted, `segment.ms` after it was written.
     """
-    driver = logging.getLogger("aiokafka")
-    level = driver.level
-    try:
-        kept = asyncio.run(_kept(settings))
-    except (Unreachable, TimeoutError):
-        return
-    finally:
-        driver.setLevel(level)
+    with _quiet_driver():
+        try:
+            kept = asyncio.run(_kept(settings))
+        except (Unreachable, TimeoutError):
+            return
     for topic, longest in kept.items():
         days = -(-longest // timedelta(days=1))
         if days > settings.erasure_mark_days:
@@ -41,6 +67,17 @@ def check_topics(settings: Settings) -> None:
                 f"CONVERGIO_ERASURE_MARK_DAYS={settings.erasure_mark_days} is too short for that: a replay could bring "
                 f"back what was erased; set it to at least {days}, or let the topic keep messages for less"
             )
+
+
+@contextlib.contextmanager
+def _quiet_driver() -> Iterator[None]:
+    """Gives aiokafka its log level back: that Kafka is away is for the service to say."""
+    driver = logging.getLogger("aiokafka")
+    level = driver.level
+    try:
+        yield
+    finally:
+        driver.setLevel(level)
 
 
 async def _kept(settings: Settings) -> dict[str, timedelta]:

@@ -26,7 +26,7 @@ async def put_in_force(settings: Settings, *, shorten: bool) -> Change:
     `Unreachable`.
     """
     topic = RetentionTopic(settings)
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         retention = await topic.read()
         before = None if retention is None else retention.days
         if before is not None and settings.retention_days < before and not shorten:
@@ -39,7 +39,7 @@ async def put_in_force(settings: Settings, *, shorten: bool) -> Change:
 async def announce_at_least(settings: Settings, keep_from: date) -> None:
     """Announces that events are kept from a day on, unless that or a later one was announced. Raises `Unreachable`."""
     topic = RetentionTopic(settings)
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         retention = await topic.read()
         if retention is not None and keep_from > retention.keep_from:
             await topic.announce(keep_from)
@@ -48,7 +48,7 @@ async def announce_at_least(settings: Settings, keep_from: date) -> None:
 async def retention_in_force(settings: Settings) -> Retention:
     """The retention in force. Raises `Failure` if there is none, and `Unreachable`."""
     topic = RetentionTopic(settings)
-    with kafka_errors(settings):
+    async with kafka_errors(settings):
         retention = await topic.read()
     if retention is None:
         raise Failure(f"the topic {topic.name} does not say how long events are kept; run `convergio migrate` first")

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,6 +57,8 @@ class LocalKafka:
     controller_port: int | None = None
     heap_mb: int = 512
     """Heap of each broker, MiB."""
+    format_options: Sequence[str] = ()
+    """Further options of `kafka-storage format`, for example `--add-scram` for users."""
 
     @property
     def bootstrap(self) -> str:
@@ -196,7 +199,7 @@ class LocalKafka:
             return
         shutil.rmtree(log_dir, ignore_errors=True)  # what an interrupted formatting left holds no data
         log_dir.mkdir(parents=True)
-        arguments = ["format", "--config", _properties_file(node), f"--cluster-id={cluster_id}"]
+        arguments = ["format", "--config", _properties_file(node), f"--cluster-id={cluster_id}", *self.format_options]
         try:
             subprocess.run(
                 [*self._java(class_path), "kafka.tools.StorageTool", *arguments],

@@ -145,10 +145,14 @@ def _environment(config: StackConfig, own: Mapping[str, str] | None = None) -> d
     return {
         "CONVERGIO_KAFKA_BOOTSTRAP": config.kafka.bootstrap,
         "CONVERGIO_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "CONVERGIO_KAFKA_CA_FILE": "",
+        "CONVERGIO_KAFKA_CERT_FILE": "",
+        "CONVERGIO_KAFKA_KEY_FILE": "",
         "CONVERGIO_REPLICATION_FACTOR": str(config.brokers),
         "CONVERGIO_CLICKHOUSE_HOST": HOST,
         "CONVERGIO_CLICKHOUSE_PORT": str(config.clickhouse_port),
         "CONVERGIO_CLICKHOUSE_SECURE": "false",
+        "CONVERGIO_CLICKHOUSE_CA_FILE": "",
         "PYTHONUNBUFFERED": "1",  # a log is of use while its process runs
         **(own or {}),
         **config.extra_env,

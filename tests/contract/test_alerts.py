@@ -19,6 +19,7 @@ NAMES = re.findall(r"^ +- alert: (\w+)$", ALERTS.read_text(encoding="utf-8"), re
 HEADINGS = re.findall(r"^## (\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
 A = 'instance="a"'
 REQUESTS, LAG = "convergio_gateway_requests_total", "convergio_processor_lag_messages"
+EXPIRES = "convergio_certificate_expires_timestamp_seconds"
 ERASED = "convergio_processor_oldest_erasure_to_sweep_timestamp_seconds"
 
 Case = tuple[dict[str, str], str, str, dict[str, str]]
@@ -111,6 +112,16 @@ CASES: dict[str, Case] = {
     "AuditSkipped": ({"convergio_audit_unchecked_messages_total": "0x20 7x10"}, "20m", "22m", {"severity": "warning"}),
     # Time begins at 0: the erasure is carried out after a minute, swept after 90.
     "ErasureNotSwept": ({f"{ERASED}{{{A}}}": "0 60x89 0x30"}, "60m", "80m", {"severity": "warning"}),
+    # Time begins at 0: one expires after 14 days and 2 hours, the other after 90 days.
+    "CertificateExpires": (
+        {
+            f'{EXPIRES}{{{A},job="convergio-gateway",file="kafka_ca"}}': "1216800x300",
+            f'{EXPIRES}{{{A},job="convergio-exporter",file="clickhouse_ca"}}': "7776000x300",
+        },
+        "179m",
+        "182m",
+        {"job": "convergio-gateway", "file": "kafka_ca", "severity": "warning"},
+    ),
     "ClocksDisagree": (
         {f"convergio_processor_clocks_disagree{{{A}}}": "0x9 1x200"},
         "129m",
@@ -135,6 +146,7 @@ SUMMARIES = {
     "AuditBehind": "The oldest message that was not checked yet is 1h 0m 1s old",
     "FlushFailing": "a cannot store its events and tries again",
     "MissingOffsets": "The log of partition 0 holds no record at some offsets",
+    "CertificateExpires": "A certificate in the file kafka_ca of convergio-gateway expires in 13d 22h 58m 0s",
     "ClocksDisagree": "The clock of a and ClickHouse's differ by over an hour, so no day is closed",
     "DayNotDropped": "ClickHouse does not drop 1 closed day(s) because of their size",
 }

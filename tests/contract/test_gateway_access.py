@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -50,6 +51,24 @@ async def test_no_key_is_a_401_and_a_wrong_one_a_403(guarded: Gateway, headers: 
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert ("WWW-Authenticate" in answer.headers) is (status == 401)
+
+
+async def test_write_keys_are_rotated_without_a_gap_and_the_old_one_is_refused_afterwards(
+    kafka_bootstrap: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "write-keys"
+    monkeypatch.setenv("CONVERGIO_WRITE_KEYS_FILE", str(file))
+    before, during, after = ["old-key"], ["old-key", "new-key"], ["new-key"]
+    accepted: list[list[str]] = []
+    for keys in (before, during, after):
+        file.write_text("\n".join(keys) + "\n")
+        async with running_gateway(settings(kafka_bootstrap, topic)) as restarted:
+            answers = {key: await restarted.post(batch(), headers={"X-Write-Key": key}) for key in during}
+        assert {answer.status for answer in answers.values()} <= {202, 403}
+        accepted.append([key for key, answer in answers.items() if answer.status == 202])
+    # Gateways of two neighbouring steps run side by side: pages that use the old key until the second is complete, and
+    # the new one from then on, are accepted by all.
+    assert accepted == [before, during, after]
 
 
 async def test_an_allowed_origin_may_send_cookies_and_read_the_answer(guarded: Gateway) -> None:

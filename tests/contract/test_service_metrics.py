@@ -10,19 +10,21 @@ from infra.audit.follow.positions import Position
 from ingest.metrics import GatewayMetrics
 from processors.metrics import ProcessorMetrics
 from processors.offsets import Progress
+from tests.certificates import Authority
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "service-metrics.md"
 ROW = re.compile(r"^\| `(convergio_\w+)` \| (\w+) \| (.+?) \|", re.MULTILINE)
 
 
-def shown() -> dict[str, tuple[str, frozenset[str]]]:
-    processor = ProcessorMetrics()
+def shown(folder: Path) -> dict[str, tuple[str, frozenset[str]]]:
+    certificates = {"kafka_ca": str(Authority(folder).file)}
+    processor = ProcessorMetrics(certificates)
     processor.show_lag({0: Progress(0, 0)})
     processor.missing_offsets(0, 1)
-    audit = AuditMetrics()
+    audit = AuditMetrics(certificates)
     audit.show({0: Position(0)})
     found = {}
-    for registry in (GatewayMetrics().registry, processor.registry, audit.registry):
+    for registry in (GatewayMetrics(certificates=certificates).registry, processor.registry, audit.registry):
         for family in registry.collect():
             if family.name.startswith("convergio_"):
                 name = family.name + ("_total" if family.type == "counter" else "")
@@ -31,9 +33,9 @@ def shown() -> dict[str, tuple[str, frozenset[str]]]:
     return found
 
 
-def test_the_page_names_every_series_with_type_and_labels_and_no_other() -> None:
+def test_the_page_names_every_series_with_type_and_labels_and_no_other(tmp_path: Path) -> None:
     documented = {
         name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
         for name, kind, labels in ROW.findall(DOCUMENT.read_text())
     }
-    assert documented == shown()
+    assert documented == shown(tmp_path)

@@ -60,7 +60,7 @@ async def test_a_lost_message_is_found_and_reported_and_the_alert_ends_when_it_i
     }
     simulate = ("simulate", "--events", "40", "--users", "4", "--batch", "5", "--url", stack.origin)
     await stack.convergio(*simulate)
-    sent = (await stack.audit())["sent"]
+    sent: int = (await stack.audit())["sent"]
 
     async def all_checked() -> bool:
         checked = (await stack.running_audit())["checked_events_total"]

@@ -1,10 +1,9 @@
-"""The users of docs/operations.md under the engine's own access control: each does its part, whatever its profile."""
+"""The users that we ship, under the engine's own access control: each does its part, whatever its profile."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from exporter import ExporterSettings
 from infra.audit import stored
 from infra.clickhouse.client import connect
 from infra.clickhouse.migrate import migrate
-from infra.clickhouse.requirements import EXPORTER, PROCESSOR, Requirements, check_server
+from infra.clickhouse.requirements import AUDITOR, EXPORTER, PROCESSOR, Requirements, check_server
 from infra.errors import Failure
 from infra.local.ports import HOST, free_ports
 from infra.local.probes import answers_ok
@@ -43,10 +42,9 @@ from tests.integration.test_flush import sessions
 from tests.limited_clickhouse import LimitedClickHouse, User
 from tests.processors import Pipeline
 from tests.servers import running
+from tests.shipped_users import shipped_users
 from tests.sweeping import swept
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
-CREATE = re.compile(r"CREATE USER (\w+) IDENTIFIED WITH sha256_password BY '(\w+)'(?: SETTINGS (.+))?")
 HOSTILE = {
     "final": "1",
     "use_query_cache": "1",
@@ -78,22 +76,9 @@ HOSTILE = {
 """A profile of the strangest values."""
 
 
-def documented() -> dict[str, User]:
-    """The users of the page by what they are for, with their grants and settings."""
-    (block,) = re.findall(r"```sql\n(CREATE DATABASE.+?)```", DOCUMENT.read_text(), re.DOTALL)
-    statements = [" ".join(part.split()) for part in re.sub(r"(?m)^--.*\n", "", block).split(";")]
-    users = {}
-    for name, password, settings in (found.groups() for found in map(CREATE.fullmatch, statements) if found):
-        grants = [grant.removesuffix(f" TO {name}") for grant in statements if grant.endswith(f" TO {name}")]
-        users[name.removeprefix("convergio_")] = User(
-            name, grants, dict(re.findall(r"(\w+) = (\w+)", settings or "")), password
-        )
-    return users
-
-
 @dataclass(frozen=True)
 class Server:
-    """A ClickHouse with the documented users, and the users of a test."""
+    """A ClickHouse with the shipped users, and the users of a test."""
 
     port: int
     users: Mapping[str, User]
@@ -113,7 +98,7 @@ class Server:
 
 @asynccontextmanager
 async def server(data_dir: Path, *changed: User) -> AsyncIterator[Server]:
-    users = documented()
+    users = shipped_users()
     users |= {user.name: user for user in changed}
     (port,) = free_ports(1)
     engine = LimitedClickHouse(data_dir, port, list(users.values()))
@@ -121,7 +106,7 @@ async def server(data_dir: Path, *changed: User) -> AsyncIterator[Server]:
         yield Server(port, users)
 
 
-async def process_and_read(clickhouse: Server, writer: str, reader: str) -> None:
+async def process_and_read(clickhouse: Server, writer: str, reader: str, auditor: str = "auditor") -> None:
     """Stores, repeats, erases, sweeps and closes days as one user, and reads what is left as another."""
     settings = ProcessorSettings(**clickhouse.settings(writer), retention_check_seconds=0.01)
     processor = Processor(settings)
@@ -153,7 +138,7 @@ async def process_and_read(clickhouse: Server, writer: str, reader: str) -> None
         answer = await exporter.get("/api/telemetry/stats", Cookie=f"convergio_uid={user}")
         assert answer.status == 200
         assert cast("dict[str, int]", answer.json()["totals"])["sessions"] == 1
-    await asyncio.to_thread(read_for_an_audit, SharedSettings(**clickhouse.settings(reader)), len(kept))
+    await asyncio.to_thread(read_for_an_audit, SharedSettings(**clickhouse.settings(auditor)), len(kept))
 
 
 def read_for_an_audit(settings: SharedSettings, events: int) -> None:
@@ -176,8 +161,8 @@ async def prepared(clickhouse: Server, migrator: str = "migrator") -> None:
 
 
 def named(who: str, name: str, **settings: str) -> User:
-    """The documented user under another name, with further settings."""
-    user = documented()[who]
+    """The shipped user under another name, with further settings."""
+    user = shipped_users()[who]
     return replace(user, name=name, settings={**user.settings, **settings})
 
 
@@ -190,31 +175,33 @@ def refusal(clickhouse: Server, who: str, required: Requirements) -> str:
     return str(raised.value).removeprefix(f"ClickHouse at {HOST}:{clickhouse.port} ")
 
 
-async def test_each_user_does_its_part_with_the_documented_grants(tmp_path: Path) -> None:
+async def test_each_user_does_its_part_with_the_shipped_grants(tmp_path: Path) -> None:
     async with server(tmp_path) as clickhouse:
         await prepared(clickhouse)
-        for who, required in (("writer", PROCESSOR), ("reader", EXPORTER)):
+        for who, required in (("processor", PROCESSOR), ("exporter", EXPORTER), ("auditor", AUDITOR)):
             await asyncio.to_thread(check_server, SharedSettings(**clickhouse.settings(who)), required)
-        await process_and_read(clickhouse, "writer", "reader")
+        await process_and_read(clickhouse, "processor", "exporter")
 
 
 async def test_no_profile_changes_what_a_statement_means(tmp_path: Path) -> None:
-    changed = [named(who, f"strange_{who}", **HOSTILE) for who in ("migrator", "writer", "reader")]
-    changed[2] = replace(changed[2], settings={**changed[2].settings, "readonly": "0"})
+    changed = [named(who, f"strange_{who}", **HOSTILE) for who in ("migrator", "processor", "exporter", "auditor")]
+    changed[2:] = [replace(user, settings={**user.settings, "readonly": "0"}) for user in changed[2:]]
     async with server(tmp_path, *changed) as clickhouse:
         await prepared(clickhouse, "strange_migrator")
         with clickhouse.admin() as admin:
             nullable = "SELECT table, name FROM system.columns WHERE database = 'convergio' AND type LIKE '%Nullable%'"
             assert admin.query(nullable).result_rows == []
-        await process_and_read(clickhouse, "strange_writer", "strange_reader")
+        await process_and_read(clickhouse, "strange_processor", "strange_exporter", "strange_auditor")
 
 
 async def test_a_limit_of_a_profile_fails_a_flush_and_never_cuts_what_it_reads(tmp_path: Path) -> None:
-    limited = named("writer", "limited", max_rows_to_read="1", read_overflow_mode="break", result_overflow_mode="break")
+    limited = named(
+        "processor", "limited", max_rows_to_read="1", read_overflow_mode="break", result_overflow_mode="break"
+    )
     async with server(tmp_path, limited) as clickhouse:
         await prepared(clickhouse)
         events = [sent(minutes_ago=minutes) for minutes in (3, 2, 1)]
-        full = Processor(ProcessorSettings(**clickhouse.settings("writer")))
+        full = Processor(ProcessorSettings(**clickhouse.settings("processor")))
         await asyncio.to_thread(full.flush, message(events, 1))
         cut = Processor(ProcessorSettings(**clickhouse.settings("limited")))
         with pytest.raises(FlushFailed, match="TOO_MANY_ROWS"):
@@ -225,15 +212,15 @@ async def test_a_limit_of_a_profile_fails_a_flush_and_never_cuts_what_it_reads(t
 
 @pytest.mark.parametrize("readonly", ["0", "1", "2"])
 async def test_the_exporter_works_whatever_its_user_may_change(tmp_path: Path, readonly: str) -> None:
-    reader = named("reader", "a_reader", readonly=readonly, session_timezone="America/St_Johns")
+    reader = named("exporter", "a_reader", readonly=readonly, session_timezone="America/St_Johns")
     async with server(tmp_path, reader) as clickhouse:
         await prepared(clickhouse)
         await asyncio.to_thread(check_server, SharedSettings(**clickhouse.settings("a_reader")), EXPORTER)
-        await process_and_read(clickhouse, "writer", "a_reader")
+        await process_and_read(clickhouse, "processor", "a_reader")
 
 
 async def test_a_reader_that_may_not_change_a_wrong_setting_is_refused_by_name(tmp_path: Path) -> None:
-    wrong = named("reader", "wrong", result_overflow_mode="break")
+    wrong = named("exporter", "wrong", result_overflow_mode="break")
     async with server(tmp_path, wrong) as clickhouse:
         await prepared(clickhouse)
         said = await asyncio.to_thread(refusal, clickhouse, "wrong", EXPORTER)
@@ -251,9 +238,9 @@ async def test_a_reader_that_may_not_change_a_wrong_setting_is_refused_by_name(t
 
 
 async def test_a_start_names_what_a_user_lacks(tmp_path: Path) -> None:
-    writer = documented()["writer"]
+    writer = shipped_users()["processor"]
     poor = replace(writer, name="poor", grants=["GRANT SELECT, INSERT ON convergio.*"])
-    async with server(tmp_path, poor, named("writer", "reading", readonly="1")) as clickhouse:
+    async with server(tmp_path, poor, named("processor", "reading", readonly="1")) as clickhouse:
         assert await asyncio.to_thread(refusal, clickhouse, "poor", PROCESSOR) == (
             "does not allow poor what it needs; run GRANT ALTER DELETE ON convergio.* TO poor"
         )
@@ -268,7 +255,7 @@ async def test_a_start_names_what_a_user_lacks(tmp_path: Path) -> None:
 
 
 async def test_a_database_is_created_only_if_there_is_none(tmp_path: Path) -> None:
-    migrator = documented()["migrator"]
+    migrator = shipped_users()["migrator"]
     creator = replace(migrator, name="creator", grants=[*migrator.grants, "GRANT CREATE DATABASE ON convergio.*"])
     async with server(tmp_path, creator) as clickhouse:
         command = Convergio(command_settings(clickhouse, "migrator"))
@@ -279,8 +266,8 @@ async def test_a_database_is_created_only_if_there_is_none(tmp_path: Path) -> No
         result = await command.with_settings(clickhouse_user="creator")("migrate", "--no-topics")
         assert "applied 001_tables.sql" in result.output
         assert "up to date" in (await command("migrate", "--no-topics")).output
-        result = await Convergio(command_settings(clickhouse, "writer"))("migrate", "--no-topics", code=1)
-        assert "GRANT CREATE TABLE ON convergio.* TO convergio_writer" in result.errors
+        result = await Convergio(command_settings(clickhouse, "processor"))("migrate", "--no-topics", code=1)
+        assert "GRANT CREATE TABLE ON convergio.* TO convergio_processor" in result.errors
 
 
 async def test_a_service_whose_clickhouse_is_away_starts_and_is_not_ready(pipeline: Pipeline) -> None:
@@ -305,7 +292,7 @@ async def test_a_partition_that_is_too_large_to_drop_is_named_once_and_the_other
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    careful = named("writer", "careful", max_partition_size_to_drop="100000")
+    careful = named("processor", "careful", max_partition_size_to_drop="100000")
     async with server(tmp_path, careful) as clickhouse:
         await prepared(clickhouse)
         topic = await make_topic("events")

@@ -73,7 +73,7 @@ class Follower:
         self._beat = beat
         self._pause = pause
         self._clock = clock
-        self._group = f"{settings.consumer_group}.audit"
+        self._group = settings.audit_group
         self._topic: Topic | None = None
         self._topic_read_at = 0.0
         self._rechecked_at = clock()

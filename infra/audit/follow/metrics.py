@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from infra.audit.follow.positions import Position
+from schemas.certificates import NO_CERTIFICATES, CertificateCollector
 
 
 class AuditMetrics:
     """The series of one audit, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Mapping[str, str] = NO_CERTIFICATES) -> None:
+        """`certificates` are the files whose expiry is shown, by label."""
         self.registry = CollectorRegistry()
+        self.registry.register(CertificateCollector(certificates))
         self._checked_offset = Gauge(
             "convergio_audit_checked_offset",
             "Offset up to which every message was checked",

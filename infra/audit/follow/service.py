@@ -17,6 +17,7 @@ from infra.errors import Failure
 from infra.settings import Settings
 from processors.health import Health, HealthServer
 from schemas import logs
+from schemas.certificates import clickhouse_certificates, kafka_certificates
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    metrics = AuditMetrics()
+    metrics = AuditMetrics(kafka_certificates(settings) | clickhouse_certificates(settings))
     health = Health(time.monotonic, settings.heartbeat_seconds)
     health.waiting("the first look at Kafka and ClickHouse")
     server = HealthServer(health, metrics.registry, settings.audit_host, settings.audit_port)
