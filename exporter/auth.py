@@ -56,15 +56,22 @@ def admit_scrape(settings: ExporterSettings, authorization: str | None) -> None:
     )
 
 
+def admit_operator(operator_token: SecretStr | None, authorization: str | None) -> None:
+    """Raises `Denied` unless the header carries the operator token: 401 without a token, 403 with a wrong one."""
+    scheme, credentials = _split(authorization)
+    if scheme != "bearer":
+        raise Denied(401, "this needs the operator token", 'Bearer realm="convergio"')
+    if operator_token is None or not _same(credentials, operator_token):
+        raise Denied(403, "the token is not the operator token")
+
+
 def audience(operator_token: SecretStr | None, authorization: str | None, cookies: Mapping[str, str]) -> Audience:
     """Whose statistics a request may read: everybody's with the operator token, else the cookie's user's.
 
     Raises `Denied`: 403 for a wrong token, 401 with neither token nor a cookie that holds an id.
     """
-    scheme, credentials = _split(authorization)
-    if scheme == "bearer":
-        if operator_token is None or not _same(credentials, operator_token):
-            raise Denied(403, "the token is not the operator token")
+    if _split(authorization)[0] == "bearer":
+        admit_operator(operator_token, authorization)
         return Audience(None)
     user = _user(cookies.get(UID_COOKIE))
     if user is None:

@@ -119,12 +119,21 @@ class Refresher(Generic[T]):
         self._fault: str | None = None
         self._closing = False
 
-    async def refresh(self) -> None:
-        """Reads once; joins the reading in progress if there is one. Failures are counted, not raised."""
+    def begin(self) -> asyncio.Task[None]:
+        """Begins a reading unless one is in progress, and returns it. Failures are counted, not raised."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._attempt())
+        return self._running
+
+    async def refresh(self) -> None:
+        """Reads once; joins the reading in progress if there is one. Failures are counted, not raised."""
         # Unlike awaiting the task, this raises only the cancellation of the caller.
-        await asyncio.wait({self._running})
+        await asyncio.wait({self.begin()})
+
+    def is_due(self) -> bool:
+        """Whether the pause since the last attempt is over. True until the first attempt ends."""
+        is_first = self.reading is None and not self.failures
+        return is_first or self._clock() - self._ended_at >= self.pause()
 
     async def run(self) -> None:
         """Refreshes until cancelled."""

@@ -18,14 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from exporter.admission import Admission, Refused
 from exporter.auth import Audience, Denied
 from exporter.negotiation import preferred
-from exporter.problems import RESPONSES, Kind, problem
+from exporter.problems import problem, refusal, responses
 from exporter.queries import ReadError
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
 from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zone
 from exporter.stats_model import StatsModel, stats_model
 from exporter.stats_query import Statistics, StatsReader
-from schemas.metrics import StatsRefusal
 from schemas.score import SCORE_DAYS
 
 PATH = "/api/telemetry/stats"
@@ -38,13 +37,9 @@ _CSV_HEADERS = {
 _AUDIENCE = "convergio.audience"
 """Where the scope of an admitted request says whose statistics it may read."""
 
-_REFUSED: dict[StatsRefusal, str] = {
-    "address": "Too many requests came from this address",
-    "user": "This user asked too often",
-    "user-busy": "Earlier requests of this user are still being answered",
-    "busy": "As many statistics as possible are being read",
-    "operators-busy": "As many statistics for operators as possible are being read",
-}
+_PROBLEMS = responses(
+    "wrong-question", "identity-missing", "token-wrong", "rate-limited", "busy", "clickhouse-unavailable"
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +72,7 @@ def _stats_router(settings: ExporterSettings, reader: StatsReader, clock: Clock)
     @router.get(
         PATH,
         response_model=StatsModel,
-        responses={200: {"content": {"text/csv": {}}, "description": "The statistics"}, **RESPONSES},
+        responses={200: {"content": {"text/csv": {}}, "description": "The statistics"}, **_PROBLEMS},
     )
     async def stats(request: Request, question: Annotated[Question, Query()]) -> Response:
         """Statistics of the calling user (cookie `convergio_uid`), or of all with the operator token as bearer."""
@@ -142,15 +137,8 @@ class _Admitted:
         try:
             with self._admission.admit(scope) as who:
                 await self._app({**scope, _AUDIENCE: who}, receive, send)
-            return
-        except Denied as denied:
-            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
-            response = problem("identity-missing" if denied.status == 401 else "token-wrong", denied.detail, challenge)
-        except Refused as refused:
-            detail = f"{_REFUSED[refused.reason]}; ask again in {refused.retry_after} s."
-            kind: Kind = "rate-limited" if refused.reason in ("address", "user", "user-busy") else "busy"
-            response = problem(kind, detail, {"Retry-After": str(refused.retry_after)})
-        await response(scope, receive, send)
+        except (Denied, Refused) as error:
+            await refusal(error, "identity-missing")(scope, receive, send)
 
 
 class _StatisticsCors:
