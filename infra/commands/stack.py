@@ -34,7 +34,7 @@ def stack_config(
     ingest: int,
     processors: int,
 ) -> StackConfig:
-    """The stack at the given ports, and where none is given at those of the settings."""
+    """The stack at the given ports, and where none is given at those of the settings; its overview is open to all."""
     return StackConfig(
         data_dir=data_dir,
         ingest_port=ingest_port or settings.ingest_port,
@@ -44,6 +44,8 @@ def stack_config(
         processor_port=processor_port or settings.processor_port,
         ingest=ingest,
         processors=processors,
+        # Who sets it means it.
+        overview=settings.overview if "overview" in settings.model_fields_set else "open",
     )
 
 
@@ -122,6 +124,7 @@ def _print_addresses(config: StackConfig) -> None:
     lines = [
         ("[bold green]ready[/]", ""),
         ("study app", f"{config.gateways[0]}/" if is_built() else "not built; make client builds it"),
+        *([("overview", f"{config.exporter}/")] if config.overview != "off" else []),
         ("events and statistics", " ".join(config.gateways)),
         ("metrics", f"{config.exporter}/metrics"),
         ("SQL", f"{sql} -d 'SELECT * FROM rolling_windows'"),

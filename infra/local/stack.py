@@ -41,6 +41,8 @@ class StackConfig:
     ingest: int = 1
     processors: int = 1
     brokers: Literal[1, 3] = 1
+    overview: Literal["open", "token", "off"] = "open"
+    """Who sees the exporter's overview: everyone on this machine, since it listens on the loopback address alone."""
     extra_env: Mapping[str, str] = field(default_factory=dict)
     """Settings of every service; they win over those the stack makes."""
     convergio: Sequence[str] = CONVERGIO
@@ -173,7 +175,8 @@ def processor(config: StackConfig, number: int) -> Service:
 
 
 def _exporter(config: StackConfig) -> Service:
-    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port)
+    own = {"CONVERGIO_OVERVIEW": config.overview}
+    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port, own)
 
 
 def _of_ours(
