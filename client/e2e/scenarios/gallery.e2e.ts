@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import AxeBuilder from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { beforeAll, expect, inject } from 'vitest';
 import { STATES, type State } from '../gallery/states.js';
+import { broken, sidewards } from '../harness/accessible.js';
 import { Relay } from '../harness/relay.js';
 import { scenario } from '../harness/scenario.js';
 
@@ -64,15 +64,6 @@ async function open(browser: Browser, query: Record<string, string>): Promise<Pa
   await page.waitForSelector(`.convergio-origin[data-source=${SOURCES[query.state as State]}]`);
   return page;
 }
-
-/** Rules that are broken, each with where. */
-async function broken(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`));
-}
-
-const sidewards = (page: Page) =>
-  page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
 
 for (const state of STATES) {
   scenario(

@@ -26,6 +26,7 @@ export function App() {
 }
 
 function Content({ view, asking, signIn }: Reading) {
+  const { text } = useWords();
   const { overview, receivedMs, trouble } = view;
   if (trouble === 'token-missing' || trouble === 'token-wrong') {
     return <TokenForm wrong={trouble === 'token-wrong'} asking={asking} onToken={signIn} />;
@@ -39,6 +40,7 @@ function Content({ view, asking, signIn }: Reading) {
         {!empty && <Panels overview={overview} />}
         <Health overview={overview} receivedMs={receivedMs} away={trouble === 'unreachable'} />
       </div>
+      {!empty && <p className="overview-zone">{text.days(overview.timeZone)}</p>}
     </>
   );
 }

@@ -36,9 +36,10 @@ export function Health(props: HealthProps) {
         {linesOf(props, words).map(({ name, state, says }) => (
           <li key={name} data-state={state}>
             <Sign state={state} label={health.states[state]} />
-            <p>
-              <b>{name}</b> {says}
-            </p>
+            <div>
+              <h3>{name}</h3>
+              <p>{says}</p>
+            </div>
           </li>
         ))}
       </ul>

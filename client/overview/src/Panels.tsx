@@ -8,7 +8,7 @@ export function Panels({ overview }: { overview: Overview }) {
   return (
     <>
       <ActiveUsers periods={overview.activeUsers} />
-      <StudyTime {...overview.studyTime} zone={overview.timeZone} />
+      <StudyTime {...overview.studyTime} />
       <Features features={overview.features} />
       <Maestros maestros={overview.maestros} />
     </>
@@ -41,28 +41,25 @@ function ActiveUsers({ periods }: { periods: Overview['activeUsers'] }) {
   );
 }
 
-function StudyTime({ today, yesterday, days, zone }: Overview['studyTime'] & { zone: string }) {
+function StudyTime({ today, yesterday, days }: Overview['studyTime']) {
   const { text, format } = useWords();
   return (
     <WeekChart
       title={text.studyTime.title}
       days={days}
       lead={
-        <>
-          <dl className="overview-study">
-            <div>
-              <dt>{text.studyTime.today}</dt>
-              <dd>{format.duration(today)}</dd>
-            </div>
-            <div>
-              <dt>{text.studyTime.yesterday}</dt>
-              <dd>
-                {format.duration(yesterday)} <Change now={today} before={yesterday} />
-              </dd>
-            </div>
-          </dl>
-          <p className="overview-zone">{text.days(zone)}</p>
-        </>
+        <dl className="overview-study">
+          <div>
+            <dt>{text.studyTime.today}</dt>
+            <dd>{format.long(today)}</dd>
+          </div>
+          <div>
+            <dt>{text.studyTime.yesterday}</dt>
+            <dd>
+              {format.long(yesterday)} <Change now={today} before={yesterday} />
+            </dd>
+          </div>
+        </dl>
       }
     />
   );

@@ -5,7 +5,6 @@ import type { Reading } from './useOverview.js';
 export function Status({ view: { overview, trouble }, asking, retry }: Reading) {
   const { text, format } = useWords();
   const state = stateOf(overview !== null, overview?.stale === true || trouble !== null, trouble !== null);
-  const updated = overview === null ? null : format.clock(overview.generatedAt);
   const notice =
     overview === null
       ? null
@@ -19,7 +18,8 @@ export function Status({ view: { overview, trouble }, asking, retry }: Reading) 
       <p className="overview-status" data-state={state}>
         <span>
           <span role="status">{text.status[state]}</span>
-          {updated !== null && `, ${text.updated(updated)}`}
+          {overview !== null &&
+            `, ${state === 'live' ? text.updated(format.clock(overview.generatedAt)) : text.from(format.clock(overview.readAt))}`}
         </span>
         {trouble !== null && trouble !== 'token-missing' && trouble !== 'token-wrong' && (
           <button
@@ -40,7 +40,7 @@ export function Status({ view: { overview, trouble }, asking, retry }: Reading) 
           {text.beginning(
             format.number(overview.sinceBeginning.events),
             format.number(overview.sinceBeginning.sessions),
-            format.duration(overview.sinceBeginning.studyMinutes),
+            format.long(overview.sinceBeginning.studyMinutes),
           )}
         </p>
       )}

@@ -60,7 +60,8 @@ const PROBLEMS: Record<string, Trouble> = {
 /** Asks the exporter this page came from. Rejects only if `signal` aborts it. */
 export async function ask(token: string | null, signal: AbortSignal): Promise<Answer> {
   // Nothing else can be sent as a header, so it is not the token either.
-  if (token !== null && !/^[\x21-\xff]+$/.test(token)) return { kind: 'trouble', trouble: 'token-wrong' };
+  if (token !== null && !/^[\x20-\x7e\x80-\xff]+$/.test(token))
+    return { kind: 'trouble', trouble: 'token-wrong' };
   try {
     const response = await fetch('./api/overview', {
       cache: 'no-store',

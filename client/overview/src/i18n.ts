@@ -8,7 +8,9 @@ export interface Texts {
   language: string;
   signOut: string;
   status: Record<'loading' | 'live' | 'stale' | 'none', string>;
+  /** Follow the status: when the last answer came, or of when the numbers of a stale one are. */
   updated: (time: string) => string;
+  from: (time: string) => string;
   retry: string;
   trying: string;
   /** What an exporter that does not answer leaves on the page. */
@@ -60,6 +62,7 @@ const en: Texts = {
   signOut: 'Forget the token',
   status: { loading: 'Loading', live: 'Live', stale: 'Not up to date', none: 'No numbers' },
   updated: (time) => `updated ${time}`,
+  from: (time) => `numbers from ${time}`,
   retry: 'Try again',
   trying: 'Trying…',
   last: (trouble) => `${trouble} These are the last numbers it gave.`,
@@ -167,6 +170,7 @@ const it: Texts = {
   signOut: 'Dimentica il token',
   status: { loading: 'Caricamento', live: 'In diretta', stale: 'Non aggiornata', none: 'Nessun numero' },
   updated: (time) => `aggiornata alle ${time}`,
+  from: (time) => `numeri delle ${time}`,
   retry: 'Riprova',
   trying: 'Riprovo…',
   last: (trouble) => `${trouble} Questi sono gli ultimi numeri ricevuti.`,

@@ -37,6 +37,8 @@ function chosen(): Locale {
 export interface Words {
   text: Texts;
   format: Format & {
+    /** Minutes with units as `duration`, from a hundred hours on in hours alone. */
+    long: (minutes: number) => string;
     /** How long ago something was, as `3 seconds ago`; what lies ahead is now. */
     ago: (seconds: number) => string;
     /** `12 ms` or `1.2 s`. */
@@ -53,10 +55,10 @@ export interface Words {
 /** What the page writes with; inside a `LanguageProvider`. */
 export function useWords(): Words {
   const { locale, format } = useLanguage();
-  return { text: TEXTS[locale], format: { ...format, ...more(locale) } };
+  return { text: TEXTS[locale], format: { ...format, ...more(locale, format) } };
 }
 
-function more(locale: Locale) {
+function more(locale: Locale, format: Format) {
   const relative = new Intl.RelativeTimeFormat(locale);
   const percent = new Intl.NumberFormat(locale, {
     style: 'percent',
@@ -65,6 +67,8 @@ function more(locale: Locale) {
   });
   const one = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   return {
+    long: (minutes: number) =>
+      minutes < 6_000 ? format.duration(minutes) : `${format.number(Math.round(minutes / 60))}\u00a0h`,
     ago: (seconds: number) => {
       const past = Math.max(0, Math.floor(seconds));
       if (past < 60) return relative.format(-past, 'second');
@@ -74,7 +78,8 @@ function more(locale: Locale) {
     },
     seconds: (seconds: number) =>
       seconds < 1 ? `${Math.max(1, Math.round(1_000 * seconds))}\u00a0ms` : `${one.format(seconds)}\u00a0s`,
-    change: (now: number, before: number) => (before > 0 ? percent.format((now - before) / before) : null),
+    change: (now: number, before: number) =>
+      before > 0 ? percent.format((now - before) / before).replace('-', '\u2212') : null,
     clock: (instant: string) =>
       new Intl.DateTimeFormat(locale, {
         hour: '2-digit',

@@ -4,6 +4,7 @@ import { useLanguage } from './language.js';
 // In em of the drawing, as the document's text.
 const ROW = 3.5;
 const BAR = { y: '1.9em', height: '0.75em', rx: '0.375em' };
+const GAP = '\u2002';
 
 /** Of a chart with that many bars, in em of its text. */
 export const heightOf = (bars: number) => ROW * bars;
@@ -39,7 +40,8 @@ export function BarChart({ bars, summary, compare = (before) => before, ...figur
         : {
             cell: format.number(before),
             text: compare(format.number(before)),
-            at: `${(100 * before) / most}%`,
+            // Nothing has no place on the track.
+            at: before > 0 ? `${(100 * before) / most}%` : undefined,
           },
   }));
   const described = rows.map(
@@ -64,12 +66,12 @@ export function BarChart({ bars, summary, compare = (before) => before, ...figur
           <svg key={key} aria-hidden="true" y={`${ROW * index}em`}>
             <text y="1.35em">{name}</text>
             <text className="convergio-value" x="100%" y="1.35em">
-              {before !== undefined && <tspan className="convergio-before">{before.text} </tspan>}
+              {before !== undefined && <tspan className="convergio-before">{`${before.text}${GAP}`}</tspan>}
               {count}
             </text>
             <rect className="convergio-track" width="100%" {...BAR} />
             <rect className="convergio-bar" width={share} {...BAR} />
-            {before !== undefined && (
+            {before?.at !== undefined && (
               <svg aria-hidden="true" x={before.at}>
                 <rect className="convergio-mark" x="-0.125em" y="1.65em" width="0.1875em" height="1.25em" />
               </svg>
