@@ -53,7 +53,7 @@ def overview_router(
         today = await reader.newest()
         windows, lifetime, now = board.windows.reading, board.lifetime.reading, clock()
         if today is None or windows is None or lifetime is None:
-            detail = "ClickHouse has not been read yet; try again shortly."
+            detail = "ClickHouse could not be read, or not in time; the exporter's log says why. Try again shortly."
             return problem("clickhouse-unavailable", detail, {"Retry-After": "5"})
         model = overview_model(
             now,

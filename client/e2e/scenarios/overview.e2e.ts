@@ -168,6 +168,7 @@ for (const [name, answer] of Object.entries(STATES)) {
         }
         if (pictures) {
           for (const table of tables) await table.press('Enter');
+          await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
           await page.setViewportSize({ width: 360, height: 900 });
           const path = join(pictures, `overview-phone-${name}-${locale}-${colorScheme}.png`);
           await page.screenshot({ path, fullPage: true });
