@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from infra.commands.console import out
 from infra.errors import Failure, WrongUse
@@ -34,7 +36,10 @@ def stack_config(
     ingest: int,
     processors: int,
 ) -> StackConfig:
-    """The stack at the given ports, and where none is given at those of the settings; its overview is open to all."""
+    """The stack at the given ports, and where none is given at those of the settings.
+
+    Its overview is open to all, with the days of this machine's time zone, unless the settings say otherwise.
+    """
     return StackConfig(
         data_dir=data_dir,
         ingest_port=ingest_port or settings.ingest_port,
@@ -44,9 +49,23 @@ def stack_config(
         processor_port=processor_port or settings.processor_port,
         ingest=ingest,
         processors=processors,
-        # Who sets it means it.
+        # What is set explicitly wins over what suits one person at one machine.
         overview=settings.overview if "overview" in settings.model_fields_set else "open",
+        overview_time_zone=(
+            settings.overview_time_zone
+            if "overview_time_zone" in settings.model_fields_set
+            else _machine_time_zone(os.environ)
+        ),
     )
+
+
+def _machine_time_zone(environment: Mapping[str, str]) -> str:
+    """The IANA name of this machine's time zone, `UTC` if it does not tell."""
+    name = environment.get("TZ") or str(Path("/etc/localtime").resolve()).rpartition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
 
 
 def _port_of(bootstrap: str) -> int:

@@ -43,6 +43,7 @@ class StackConfig:
     brokers: Literal[1, 3] = 1
     overview: Literal["open", "token", "off"] = "open"
     """Who sees the exporter's overview: everyone on this machine, since it listens on the loopback address alone."""
+    overview_time_zone: str = "UTC"
     extra_env: Mapping[str, str] = field(default_factory=dict)
     """Settings of every service; they win over those the stack makes."""
     convergio: Sequence[str] = CONVERGIO
@@ -175,7 +176,7 @@ def processor(config: StackConfig, number: int) -> Service:
 
 
 def _exporter(config: StackConfig) -> Service:
-    own = {"CONVERGIO_OVERVIEW": config.overview}
+    own = {"CONVERGIO_OVERVIEW": config.overview, "CONVERGIO_OVERVIEW_TIME_ZONE": config.overview_time_zone}
     return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_port, own)
 
 

@@ -12,7 +12,7 @@ const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const CONVERGIO = join(REPOSITORY, '.venv', 'bin', 'convergio');
 const START_MS = 120_000;
 
-/** Short waits, so that a scenario about waiting is short; limits that only a scenario about limits would meet. */
+/** Short waits, so that a scenario about waiting is short; limits that only a scenario about limits would meet; one time zone. */
 const SETTINGS = {
   CONVERGIO_ACK_TIMEOUT_SECONDS: '1',
   CONVERGIO_RETRY_AFTER_SECONDS: '2',
@@ -22,6 +22,7 @@ const SETTINGS = {
   CONVERGIO_ADDRESS_REQUESTS_BURST: '100000',
   CONVERGIO_USER_EVENTS_PER_SECOND: '100000',
   CONVERGIO_USER_EVENTS_BURST: '1000000',
+  CONVERGIO_OVERVIEW_TIME_ZONE: 'UTC',
 };
 
 // Starts the pipeline; ends it in order, and removes what the run left, when its own input ends: that happens

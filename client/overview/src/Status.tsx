@@ -15,7 +15,7 @@ export function Status({ view: { overview, trouble }, asking, retry }: Reading) 
           : null;
   return (
     <>
-      <p className="overview-status" data-state={state}>
+      <p className="convergio-origin overview-status" data-state={state}>
         <span>
           <span role="status">{text.status[state]}</span>
           {overview !== null &&
