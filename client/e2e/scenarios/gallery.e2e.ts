@@ -4,26 +4,11 @@ import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { beforeAll, expect, inject } from 'vitest';
 import { STATES, type State } from '../gallery/states.js';
-import { broken, sidewards } from '../harness/accessible.js';
+import { broken, LOOKS, pictures, sidewards } from '../harness/looks.js';
 import { Relay } from '../harness/relay.js';
 import { scenario } from '../harness/scenario.js';
 
 const GALLERY = fileURLToPath(new URL('../gallery', import.meta.url));
-/** Where pictures go, e.g. `SCREENSHOTS=../docs/screenshots`; nowhere unless told. */
-const pictures = process.env.SCREENSHOTS;
-
-/** Both languages and both themes; every pair of them where time does not matter. */
-const LOOKS = [
-  { locale: 'it', theme: 'light' },
-  { locale: 'en', theme: 'dark' },
-  ...(pictures
-    ? [
-        { locale: 'it', theme: 'dark' },
-        { locale: 'en', theme: 'light' },
-      ]
-    : []),
-];
-
 let origin = '';
 
 beforeAll(async () => {

@@ -2,14 +2,12 @@ import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { describe, expect, inject } from 'vitest';
 import { EMPTY, problem, SAMPLE, STALE } from '../../overview/test/sample.js';
-import { broken, sidewards } from '../harness/accessible.js';
 import type { ClickHouse } from '../harness/clickhouse.js';
+import { broken, LOOKS, pictures, sidewards } from '../harness/looks.js';
 import { scenario } from '../harness/scenario.js';
 import { startExporter } from '../harness/stack.js';
 import { until } from '../harness/until.js';
 
-/** Where pictures go, e.g. `SCREENSHOTS=../docs/screenshots`; nowhere unless told. */
-const pictures = process.env.SCREENSHOTS;
 const TOKEN = 'the token of the operators';
 
 /** The overview, of the pipeline's own exporter unless told; and what the page complained of. */
@@ -137,45 +135,43 @@ const STATES = {
 
 for (const [name, answer] of Object.entries(STATES)) {
   scenario(`the overview is accessible, and fits a phone, in state "${name}"`, async ({ browser }) => {
-    for (const locale of ['it', 'en']) {
-      for (const colorScheme of ['light', 'dark'] as const) {
-        const viewport = { width: 1200, height: 900 };
-        const { page, complaints } = await open(
-          browser,
-          { locale, colorScheme, viewport },
-          inject('exporter'),
-          (page) =>
-            page.route('**/api/overview', (route) => {
-              if (answer === null) return;
-              return 'status' in answer
-                ? route.fulfill({ status: answer.status, json: problem(answer.type) })
-                : route.fulfill({ json: answer });
-            }),
-        );
-        const there = answer === null ? '[aria-busy]' : '.overview-message, .overview-health';
-        await page.locator(there).first().waitFor();
-        if (pictures) {
-          const path = join(pictures, `overview-${name}-${locale}-${colorScheme}.png`);
-          await page.screenshot({ path, fullPage: true });
-        }
-        const tables = await page.locator('summary').all();
-        for (const table of tables) await table.press('Enter');
-        expect(await page.locator('details[open]').count()).toBe(tables.length);
-        expect(await broken(page), `${locale}, ${colorScheme}`).toEqual([]);
-        for (const width of [360, 320]) {
-          await page.setViewportSize({ width, height: 900 });
-          expect(await sidewards(page), `${locale}, ${width} px`).toBe(false);
-        }
-        if (pictures) {
-          for (const table of tables) await table.press('Enter');
-          await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
-          await page.setViewportSize({ width: 360, height: 900 });
-          const path = join(pictures, `overview-phone-${name}-${locale}-${colorScheme}.png`);
-          await page.screenshot({ path, fullPage: true });
-        }
-        expect(complaints).toEqual([]);
-        await page.context().close();
+    for (const { locale, theme: colorScheme } of LOOKS) {
+      const viewport = { width: 1200, height: 900 };
+      const { page, complaints } = await open(
+        browser,
+        { locale, colorScheme, viewport },
+        inject('exporter'),
+        (page) =>
+          page.route('**/api/overview', (route) => {
+            if (answer === null) return;
+            return 'status' in answer
+              ? route.fulfill({ status: answer.status, json: problem(answer.type) })
+              : route.fulfill({ json: answer });
+          }),
+      );
+      const there = answer === null ? '[aria-busy]' : '.overview-message, .overview-health';
+      await page.locator(there).first().waitFor();
+      if (pictures) {
+        const path = join(pictures, `overview-${name}-${locale}-${colorScheme}.png`);
+        await page.screenshot({ path, fullPage: true });
       }
+      const tables = await page.locator('summary').all();
+      for (const table of tables) await table.press('Enter');
+      expect(await page.locator('details[open]').count()).toBe(tables.length);
+      expect(await broken(page), `${locale}, ${colorScheme}`).toEqual([]);
+      for (const width of [360, 320]) {
+        await page.setViewportSize({ width, height: 900 });
+        expect(await sidewards(page), `${locale}, ${width} px`).toBe(false);
+      }
+      if (pictures) {
+        for (const table of tables) await table.press('Enter');
+        await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+        await page.setViewportSize({ width: 360, height: 900 });
+        const path = join(pictures, `overview-phone-${name}-${locale}-${colorScheme}.png`);
+        await page.screenshot({ path, fullPage: true });
+      }
+      expect(complaints).toEqual([]);
+      await page.context().close();
     }
   });
 }

@@ -60,14 +60,19 @@ function Loading() {
   const { text } = useWords();
   return (
     <div className="overview-panels" aria-busy="true">
-      {[text.activeUsers.title, text.studyTime.title, text.features.title, text.maestros.title].map(
-        (title) => (
-          <section key={title} className="convergio-card">
-            <h2>{title}</h2>
-            <div className="convergio-blank overview-blank" />
-          </section>
-        ),
-      )}
+      <Blank className="overview-users" title={text.activeUsers.title} />
+      {[text.studyTime, text.features, text.maestros, text.health].map(({ title }) => (
+        <Blank key={title} title={title} />
+      ))}
     </div>
+  );
+}
+
+function Blank({ title, className = '' }: { title: string; className?: string }) {
+  return (
+    <section className={`convergio-card ${className}`}>
+      <h2>{title}</h2>
+      <div className="convergio-blank overview-blank" />
+    </section>
   );
 }

@@ -88,7 +88,10 @@ const en: Texts = {
       title: 'Too many requests',
       body: 'The exporter refuses requests of this address for a moment.',
     },
-    unreachable: { title: 'The exporter cannot be reached', body: 'The exporter does not answer.' },
+    unreachable: {
+      title: 'The exporter cannot be reached',
+      body: 'The exporter does not answer; this page goes on asking.',
+    },
   },
   token: {
     label: 'Operator token',
@@ -196,7 +199,10 @@ const it: Texts = {
       title: 'Troppe richieste',
       body: 'Per qualche istante l’exporter rifiuta le richieste di questo indirizzo.',
     },
-    unreachable: { title: 'L’exporter non è raggiungibile', body: 'L’exporter non risponde.' },
+    unreachable: {
+      title: 'L’exporter non è raggiungibile',
+      body: 'L’exporter non risponde; questa pagina continua a chiedere.',
+    },
   },
   token: {
     label: 'Token degli operatori',
