@@ -57,10 +57,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class StudyDay:
-    """The sessions that were started on a day, and their study time."""
+    """The sessions started on a day, and their study time; also that of those started until the compared moment."""
 
     sessions: int = 0
     study_ms: int = 0
+    study_ms_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,21 +81,19 @@ async def read_today(reader: Reader, compared: Comparison) -> Today:
     rows = await reader.rows("overview_study", {"days_ms": days_ms, "at_ms": compared.at, "until_ms": compared.until})
     upkeep = await reader.row("overview_upkeep")
     days = compared.week.days
-    studied = {days[integer(row, "day") - 1]: row for row in rows}
-    today, yesterday = studied.get(days[-1]), studied.get(days[-2])
+    studied = {
+        days[integer(row, "day") - 1]: StudyDay(
+            integer(row, "sessions"), integer(row, "studied_ms"), integer(row, "studied_until_ms")
+        )
+        for row in rows
+    }
+    week = {day: studied.get(day, StudyDay()) for day in days}
     unswept, closed_day = integer(upkeep, "unswept"), date.fromisoformat(str(upkeep["closed_day"]))
     return Today(
         compared=compared,
         users_before={period: integer(events, f"users_{period}") for period in ("1h", "24h")},
-        study_ms=Pair(
-            integer(today, "studied_ms") if today else 0, integer(yesterday, "studied_until_ms") if yesterday else 0
-        ),
-        week={
-            day: StudyDay(integer(studied[day], "sessions"), integer(studied[day], "studied_ms"))
-            if day in studied
-            else StudyDay()
-            for day in days
-        },
+        study_ms=Pair(week[days[-1]].study_ms, week[days[-2]].study_ms_until),
+        week=week,
         features={
             feature: Pair(integer(events, f"{feature}_today"), integer(events, f"{feature}_yesterday"))
             for feature in FEATURES
