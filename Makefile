@@ -88,10 +88,10 @@ dashboards: $(READY) ## Write Grafana's dashboards in infra/deploy/grafana from 
 	@$(BIN)/python -m infra.grafana
 	@echo "dashboards: the committed JSON says what infra/grafana says"
 
-client: $(READY) ## Build the npm packages and the study app; npm packages are installed when their lock changes
+client: $(READY) ## Build the npm packages, the study app and the overview; npm packages are installed when their lock changes
 	@client/scripts/install.sh
 	@cd client && scripts/node.sh npm run --silent build
-	@echo "client: the packages are in client/core/dist and client/react/dist, the study app is in infra/web"
+	@echo "client: the packages are in client/core/dist and client/react/dist, the study app is in infra/web, the overview in exporter/web"
 
 client-test: $(READY) ## Lint, types and tests of the client, in a real browser too if there is one
 	@client/scripts/test.sh

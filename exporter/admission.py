@@ -1,4 +1,4 @@
-"""Which requests for statistics are answered: how many at once, and how many from one user or address.
+"""Which requests for statistics and the overview are answered: how many at once, and how many from one user or address.
 
 Strangers cannot be told from students, because everyone chooses their own cookie. So what they can take in all is
 bounded, and a refusal is immediate: a request that waits holds a connection and helps nobody.
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from starlette.types import Scope
 
-from exporter.auth import Audience, Denied, audience
+from exporter.auth import Audience, Denied, admit_operator, audience
 from exporter.settings import ExporterSettings
 from schemas.limits import TokenBuckets
 from schemas.metrics import STATS_REFUSALS, StatsRefusal
@@ -81,6 +81,22 @@ class Admission:
             self._in_progress[who.user] -= 1
             if not self._in_progress[who.user]:
                 del self._in_progress[who.user]
+
+    def admit_to_overview(self, scope: Scope, *, everyone: bool) -> None:
+        """Lets in `everyone`, at the rate of their address, else only the operator token, at no rate.
+
+        It holds no slot: however many look, they share one reading. Raises `Refused`, and `Denied` without the token.
+        """
+        headers = request_headers(scope["headers"])
+        address = self._peers.client_key(scope, headers)
+        if everyone:
+            self._charge(self._addresses, address, "address")
+            return
+        try:
+            admit_operator(self._operator_token, headers)
+        except Denied:
+            self._charge(self._addresses, address, "address")
+            raise
 
     def _audience(self, scope: Scope) -> Audience:
         headers = request_headers(scope["headers"])

@@ -1,4 +1,4 @@
-"""The exporter's HTTP: metrics for Prometheus, statistics for people, health for the platform."""
+"""The exporter's HTTP: metrics for Prometheus, statistics and an overview for people, health for the platform."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from fastapi.responses import PlainTextResponse
 from exporter.admission import Admission
 from exporter.auth import Denied, admit_scrape
 from exporter.board import Board, StaleError
+from exporter.overview_reader import OverviewReader
+from exporter.overview_routes import overview_router
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
 from exporter.stats_query import StatsReader
@@ -35,6 +37,7 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
     stats_reader = StatsReader(settings)
     admission = Admission(settings)
     board = Board(settings, clock, admission.refusals)
+    overview_reader = OverviewReader(settings, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +49,7 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await board.close()
+            await overview_reader.close()
             await stats_reader.close()
 
     app = FastAPI(title="convergio exporter", lifespan=lifespan, redoc_url=None)
@@ -84,6 +88,8 @@ def create_app(settings: ExporterSettings, *, clock: Clock = time.time) -> FastA
             return PlainTextResponse(f"{stale}\n", 503)
         return PlainTextResponse("ok\n")
 
+    if settings.overview != "off":
+        app.include_router(overview_router(settings, board, overview_reader, admission, clock))
     serve_statistics(app, settings, stats_reader, admission, clock)
     return app
 

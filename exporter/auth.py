@@ -54,6 +54,15 @@ def admit_scrape(settings: ExporterSettings, headers: Mapping[bytes, bytes]) -> 
     )
 
 
+def admit_operator(operator_token: SecretStr | None, headers: Mapping[bytes, bytes]) -> None:
+    """Raises `Denied` unless the headers carry the operator token: 401 without a token, 403 with a wrong one."""
+    token = bearer_token(headers)
+    if token is None:
+        raise Denied(401, "this needs the operator token", 'Bearer realm="convergio"')
+    if operator_token is None or not _same(token, operator_token):
+        raise Denied(403, "the token is not the operator token")
+
+
 def audience(operator_token: SecretStr | None, headers: Mapping[bytes, bytes]) -> Audience:
     """Whose statistics a request may read: everybody's with the operator token, else the cookie's user's.
 

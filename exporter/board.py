@@ -71,6 +71,10 @@ class Board:
             raise StaleError(f"stale: ClickHouse was last read {age:.0f} s ago")
         return exposition
 
+    def is_stale(self, now: float) -> bool:
+        """Whether a part was last read longer ago than metrics may be old; `now` is in seconds since 1970."""
+        return max(self.windows.age(now), self.lifetime.age(now)) > self._stale_seconds
+
     def unhealthy_reason(self) -> str | None:
         """Why a restart of the process may help, or None."""
         if self._ended:

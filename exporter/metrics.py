@@ -79,7 +79,7 @@ def _samples(snapshot: Snapshot) -> dict[m.Family, Samples]:
         m.STATS_REFUSED: [((reason,), count) for reason, count in snapshot.stats_refusals.items()],
         m.CERTIFICATE_EXPIRES: [((file,), at) for file, at in snapshot.certificates.items()],
         m.UP: [((), snapshot.up)],
-        m.BUILD_INFO: [((_version(), platform.python_version()), 1)],
+        m.BUILD_INFO: [((running_version(), platform.python_version()), 1)],
     }
 
 
@@ -121,7 +121,8 @@ class Exposition:
 
 
 @cache
-def _version() -> str:
+def running_version() -> str:
+    """The installed version of this package; `unknown` where it runs without being installed."""
     try:
         return version("convergio-telemetry")
     except PackageNotFoundError:

@@ -25,6 +25,10 @@ Query = Literal[
     "stats_events",
     "stats_maestros",
     "stats_score",
+    "overview_events",
+    "overview_maestros",
+    "overview_study",
+    "overview_upkeep",
 ]
 """The name of a file in `exporter/sql`."""
 

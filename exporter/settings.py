@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from exporter.stats import RangeError, time_zone
 from schemas.metrics import NAMED_MAESTROS
 from schemas.score import ScoreTargets
 from schemas.setting_texts import Host
@@ -52,6 +53,14 @@ class ExporterSettings(SharedSettings):
     exporter_tls_cert: str | None = Field(None, description="Certificate chain of the exporter (PEM file).")
     exporter_tls_key: str | None = Field(None, description="Private key of the exporter (PEM file).")
 
+    overview: Literal["open", "token", "off"] = Field(
+        "token",
+        description="Who sees the numbers of the page at /: everyone (open), who sends the operator token, or no one.",
+    )
+    overview_time_zone: str = Field(
+        "UTC", description="IANA time zone (Europe/Rome) in which the days of the page at / begin."
+    )
+
     stats_max_days: int = Field(366, ge=30, le=3660, description="Longest range of days statistics answer.")
     stats_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="Statistics that take longer are given up with 503."
@@ -97,6 +106,14 @@ class ExporterSettings(SharedSettings):
             learning_actions=self.score_actions,
             distinct_features=self.score_features,
         )
+
+    @field_validator("overview_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            return time_zone(name).key
+        except RangeError as error:
+            raise ValueError("must be an IANA time zone such as Europe/Rome or UTC") from error
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

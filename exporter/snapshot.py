@@ -116,15 +116,30 @@ class Refresher(Generic[T]):
         self._seconds_before = 0.0
         self._running: asyncio.Task[None] | None = None
         self._ended_at = clock()
+        self._attempts = (0.0, 0.0)
         self._fault: str | None = None
         self._closing = False
 
-    async def refresh(self) -> None:
-        """Reads once; joins the reading in progress if there is one. Failures are counted, not raised."""
+    def begin(self) -> asyncio.Task[None]:
+        """Begins a reading unless one is in progress, and returns it. Failures are counted, not raised."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._attempt())
+        return self._running
+
+    async def refresh(self) -> None:
+        """Reads once; joins the reading in progress if there is one. Failures are counted, not raised."""
         # Unlike awaiting the task, this raises only the cancellation of the caller.
-        await asyncio.wait({self._running})
+        await asyncio.wait({self.begin()})
+
+    def is_due(self) -> bool:
+        """Whether a reading that is begun on demand may begin. True until the first attempt ends.
+
+        After that once the pause is over, in which failed attempts count like good ones: those that time out take most.
+        """
+        if self.reading is None and not self.failures:
+            return True
+        usual = min(self._attempts)
+        return self._clock() - self._ended_at >= max(self.pause(), usual / self._share - usual)
 
     async def run(self) -> None:
         """Refreshes until cancelled."""
@@ -163,10 +178,12 @@ class Refresher(Generic[T]):
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _attempt(self) -> None:
+        began = self._clock()
         read_fault = await self._caught(self._read_once())
         show_fault = await self._caught(self._changed())
         self._fault = read_fault or show_fault
         self._ended_at = self._clock()
+        self._attempts = self._attempts[1], self._ended_at - began
 
     async def _read_once(self) -> None:
         began = self._clock()

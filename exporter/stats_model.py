@@ -14,11 +14,13 @@ from schemas.events import FEATURES
 from schemas.score import SCORE_DAYS
 
 
-class _Model(BaseModel):
+class CamelModel(BaseModel):
+    """JSON whose names are written in camel case."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class RangeModel(_Model):
+class RangeModel(CamelModel):
     """Whole days, both ends included."""
 
     first: datetime.date = Field(alias="from", description="The first day.")
@@ -31,7 +33,7 @@ class RangeModel(_Model):
         return cls(first=days.first, last=days.last, days=len(days.days), time_zone=days.zone.key)
 
 
-class TotalsModel(_Model):
+class TotalsModel(CamelModel):
     """Sessions and their study minutes belong to the day a session started, all else to the moment it happened."""
 
     sessions: int = Field(description="Sessions started.")
@@ -58,7 +60,7 @@ class DayModel(TotalsModel):
     mind_maps: int
 
 
-class ChangeModel(_Model):
+class ChangeModel(CamelModel):
     """How a total changed against the preceding range."""
 
     absolute: float
@@ -69,7 +71,7 @@ class ChangeModel(_Model):
         return cls(absolute=changed.absolute, percent=changed.percent)
 
 
-class ChangesModel(_Model):
+class ChangesModel(CamelModel):
     """The change of each total."""
 
     sessions: ChangeModel
@@ -78,7 +80,7 @@ class ChangesModel(_Model):
     page_views: ChangeModel
 
 
-class PreviousModel(_Model):
+class PreviousModel(CamelModel):
     """The preceding range of as many days."""
 
     range: RangeModel
@@ -86,17 +88,17 @@ class PreviousModel(_Model):
     changes: ChangesModel
 
 
-class FeatureModel(_Model):
+class FeatureModel(CamelModel):
     feature: str
     count: int
 
 
-class MaestroModel(_Model):
+class MaestroModel(CamelModel):
     maestro: str = Field(description="The maestro; `other` sums those beyond the limit.")
     count: int = Field(description="How often it was selected.")
 
 
-class ComponentModel(_Model):
+class ComponentModel(CamelModel):
     """One part of the score: points = weight · min(1, value / target)."""
 
     name: Literal["active_days", "study_minutes", "learning_actions", "distinct_features"]
@@ -106,7 +108,7 @@ class ComponentModel(_Model):
     points: float
 
 
-class ScoreModel(_Model):
+class ScoreModel(CamelModel):
     """The engagement score over the last seven days, today included, whatever the range."""
 
     score: int = Field(ge=0, le=100)
@@ -115,7 +117,7 @@ class ScoreModel(_Model):
     components: list[ComponentModel]
 
 
-class StatsModel(_Model):
+class StatsModel(CamelModel):
     """Statistics of a range of days."""
 
     scope: Literal["me", "all"]

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.admission import Admission, Refused
 from exporter.auth import Audience, Denied
-from exporter.problems import RESPONSES, Kind, problem
+from exporter.problems import problem, refusal, responses
 from exporter.queries import ReadError
 from exporter.settings import ExporterSettings
 from exporter.snapshot import Clock
@@ -24,7 +24,6 @@ from exporter.stats import RangeError, csv_text, last_days, parse_range, time_zo
 from exporter.stats_model import StatsModel, stats_model
 from exporter.stats_query import Statistics, StatsReader
 from schemas.http_headers import Protected
-from schemas.metrics import StatsRefusal
 from schemas.negotiation import preferred
 from schemas.origins import AllowedOrigins
 from schemas.requests import head_as_get, header_text, request_headers
@@ -41,13 +40,9 @@ _CSV_HEADERS = {
 _AUDIENCE = "convergio.audience"
 """Where the scope of an admitted request says whose statistics it may read."""
 
-_REFUSED: dict[StatsRefusal, str] = {
-    "address": "Too many requests came from this address",
-    "user": "This user asked too often",
-    "user-busy": "Earlier requests of this user are still being answered",
-    "busy": "As many statistics as possible are being read",
-    "operators-busy": "As many statistics for operators as possible are being read",
-}
+_PROBLEMS = responses(
+    "wrong-question", "identity-missing", "token-wrong", "rate-limited", "busy", "clickhouse-unavailable"
+)
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +75,7 @@ def _stats_router(settings: ExporterSettings, reader: StatsReader, clock: Clock)
     @router.get(
         PATH,
         response_model=StatsModel,
-        responses={200: {"content": {"text/csv": {}}, "description": "The statistics"}, **RESPONSES},
+        responses={200: {"content": {"text/csv": {}}, "description": "The statistics"}, **_PROBLEMS},
     )
     async def stats(request: Request, question: Annotated[Question, Query()]) -> Response:
         """Statistics of the calling user (cookie `convergio_uid`), or of all with the operator token as bearer."""
@@ -147,15 +142,8 @@ class _Admitted:
         try:
             with self._admission.admit(scope) as who:
                 await self._app({**scope, _AUDIENCE: who}, receive, send)
-            return
-        except Denied as denied:
-            challenge = {"WWW-Authenticate": denied.challenge} if denied.challenge else {}
-            response = problem("identity-missing" if denied.status == 401 else "token-wrong", denied.detail, challenge)
-        except Refused as refused:
-            detail = f"{_REFUSED[refused.reason]}; ask again in {refused.retry_after} s."
-            kind: Kind = "rate-limited" if refused.reason in ("address", "user", "user-busy") else "busy"
-            response = problem(kind, detail, {"Retry-After": str(refused.retry_after)})
-        await response(scope, receive, send)
+        except (Denied, Refused) as error:
+            await refusal(error, "identity-missing")(scope, receive, send)
 
 
 class _StatisticsCors:

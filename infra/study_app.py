@@ -15,20 +15,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest.problems import Problem, response_to
+from schemas.pages import PAGE_HEADERS
 
 BUILT: Final = Path(__file__).parent / "web"
 INDEX: Final = "/index.html"
 ASSETS: Final = "/assets/"
-
-_PROTECTION: Final = {
-    # Everything the page needs comes from its own address; nothing may frame it, and no script stands in its HTML.
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    # The files keep their names from build to build, so a browser has to ask whether they are still the same.
-    "Cache-Control": "no-cache",
-}
 
 
 def is_built(directory: Path = BUILT) -> bool:
@@ -64,5 +55,5 @@ class StudyApp:
             if path == INDEX:
                 return response_to(Problem("not-found", "The study app has not been built; `make client` builds it."))
             return None
-        answer.headers.update(_PROTECTION)
+        answer.headers.update(PAGE_HEADERS)
         return answer

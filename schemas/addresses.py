@@ -25,6 +25,14 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1"}.get(host, "::1" if is_all_ipv6(host) else host)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a service that listens on the host."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_all_ipv6(host: str) -> bool:
     """Whether a service that listens on the host takes connections to every address, of IPv6 and IPv4."""
     try:

@@ -9,6 +9,7 @@ import { audit, startStack } from './harness/stack.js';
 declare module 'vitest' {
   export interface ProvidedContext {
     gateway: string;
+    exporter: string;
     clickhouse: string;
     /** Holds `run/<service>.pid` of every part of the pipeline. */
     dataDir: string;
@@ -25,6 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const appDir = join(directory, 'app');
   const [stack] = await Promise.all([startStack(directory), buildApp(appDir)]);
   project.provide('gateway', stack.gateway);
+  project.provide('exporter', stack.exporter);
   project.provide('clickhouse', stack.clickhouse);
   project.provide('dataDir', stack.dataDir);
   project.provide('appDir', appDir);

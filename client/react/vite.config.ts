@@ -3,7 +3,7 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   build: {
     lib: {
-      entry: { index: 'src/index.ts', styles: 'src/styles.css' },
+      entry: { index: 'src/index.ts', charts: 'src/charts.ts', styles: 'src/styles.css' },
       formats: ['es'],
       fileName: (_format, name) => `${name}.js`,
     },

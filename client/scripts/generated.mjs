@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { FILE, render } from '../core/scripts/events.mjs';
 
-const STUDY = fileURLToPath(new URL('../study', import.meta.url));
-const COMMITTED = fileURLToPath(new URL('../../infra/web', import.meta.url));
+/** Which workspace is built into which folder of the repository. */
+const PAGES = { study: 'infra/web', overview: 'exporter/web' };
+const CLIENT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * Every file below a folder, by its path in there.
@@ -21,25 +22,31 @@ async function contents(folder) {
   );
 }
 
-/** Names of the files that a build would change, add or remove in `infra/web`. */
-async function staleAssets() {
-  const fresh = await mkdtemp(join(tmpdir(), 'convergio-study-'));
+/**
+ * Names of the files that a build of a page would change, add or remove.
+ * @param {string} page its workspace
+ * @param {string} folder where its files are committed
+ */
+async function staleAssets(page, folder) {
+  const fresh = await mkdtemp(join(tmpdir(), `convergio-${page}-`));
   try {
     await build({
-      root: STUDY,
-      configFile: join(STUDY, 'vite.config.ts'),
+      configFile: join(CLIENT, page, 'vite.config.ts'),
       logLevel: 'warn',
       build: { outDir: fresh },
     });
-    const [built, committed] = await Promise.all([contents(fresh), contents(COMMITTED)]);
+    const [built, committed] = await Promise.all([contents(fresh), contents(join(CLIENT, '..', folder))]);
     const names = new Set([...built.keys(), ...committed.keys()]);
-    return [...names].filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.alloc(0)));
+    return [...names]
+      .filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.alloc(0)))
+      .map((name) => `${folder}${name}`);
   } finally {
     await rm(fresh, { recursive: true });
   }
 }
 
-const stale = (await staleAssets()).map((name) => `infra/web${name}`);
+const stale = [];
+for (const [page, folder] of Object.entries(PAGES)) stale.push(...(await staleAssets(page, folder)));
 if ((await readFile(FILE, 'utf8')) !== (await render())) stale.push('client/core/src/events.gen.ts');
 if (stale.length > 0) {
   console.error(`generated: not what the sources give: ${stale.sort().join(', ')}; run make client`);

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from exporter.stats import RangeError, time_zone
 from infra.commands.console import out
 from infra.errors import Failure
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from infra.settings import Settings
 from infra.study_app import is_built
-from schemas.addresses import local_url
+from schemas.addresses import is_loopback, local_url
 
 
 class Interrupted(Failure):
@@ -37,7 +39,11 @@ def stack_config(
     ingest: int,
     processors: int,
 ) -> StackConfig:
-    """The stack at the given ports, and where none is given at those of the settings."""
+    """The stack at the given ports, and where none is given at those of the settings.
+
+    Its overview has the days of this machine's time zone and, if only this machine reaches the exporter, is open to
+    all, unless the settings say otherwise.
+    """
     return StackConfig(
         data_dir=data_dir,
         ingest_port=ingest_port or settings.ingest_port,
@@ -53,7 +59,27 @@ def stack_config(
         exporter_host=settings.exporter_host,
         processor_host=settings.processor_host,
         audit_host=settings.audit_host,
+        # What is set explicitly wins over what suits one person at one machine.
+        overview=(
+            "open"
+            if "overview" not in settings.model_fields_set and is_loopback(settings.exporter_host)
+            else settings.overview
+        ),
+        overview_time_zone=(
+            settings.overview_time_zone
+            if "overview_time_zone" in settings.model_fields_set
+            else _machine_time_zone(os.environ)
+        ),
     )
+
+
+def _machine_time_zone(environment: Mapping[str, str]) -> str:
+    """The IANA name of this machine's time zone, `UTC` if it does not tell."""
+    name = environment.get("TZ") or str(Path("/etc/localtime").resolve()).rpartition("/zoneinfo/")[2]
+    try:
+        return time_zone(name).key
+    except RangeError:
+        return "UTC"
 
 
 def _port_of(bootstrap: str) -> int:
@@ -128,6 +154,7 @@ def _print_addresses(config: StackConfig) -> None:
     lines = [
         ("[bold green]ready[/]", ""),
         ("study app", f"{config.gateways[0]}/" if is_built() else "not built; make client builds it"),
+        *([("overview", f"{config.exporter}/")] if config.overview != "off" else []),
         ("events and statistics", " ".join(config.gateways)),
         ("metrics", f"{config.exporter}/metrics"),
         ("running audit", f"{local_url(config.audit_host, config.audit_port)}/metrics"),

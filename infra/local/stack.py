@@ -51,6 +51,9 @@ class StackConfig:
     processor_host: str = HOST
     audit_host: str = HOST
     brokers: Literal[1, 3] = 1
+    overview: Literal["open", "token", "off"] = "open"
+    """Who sees the exporter's overview."""
+    overview_time_zone: str = "UTC"
     extra_env: Mapping[str, str] = field(default_factory=dict)
     """Settings of every service; they win over those the stack makes."""
     convergio: Sequence[str] = CONVERGIO
@@ -205,7 +208,8 @@ def processor(config: StackConfig, number: int) -> Service:
 
 
 def _exporter(config: StackConfig) -> Service:
-    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_host, config.exporter_port)
+    own = {"CONVERGIO_OVERVIEW": config.overview, "CONVERGIO_OVERVIEW_TIME_ZONE": config.overview_time_zone}
+    return _of_ours(config, "exporter", ["export"], "EXPORTER", config.exporter_host, config.exporter_port, own)
 
 
 def _audit(config: StackConfig) -> Service:

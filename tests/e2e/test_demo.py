@@ -50,10 +50,17 @@ async def test_up_serves_the_study_app_and_stops_everything_at_sigterm(tmp_path:
             while (line := await process.stdout.readline()) != b"ready\n":
                 assert line, "it ended before it was ready"
             name, address = (await process.stdout.readline()).decode().rsplit(maxsplit=1)
+            overview = (await process.stdout.readline()).decode().split()
         assert (name, address) == ("study app", f"http://127.0.0.1:{options[1]}/")
+        assert overview == ["overview", f"http://127.0.0.1:{options[3]}/"]
         async with aiohttp.ClientSession() as session, session.get(address) as response:
             assert response.status == 200
             assert "./assets/study.js" in await response.text()
+        async with aiohttp.ClientSession() as session:
+            async with session.get(overview[1]) as response:
+                assert "./assets/overview.js" in await response.text()
+            async with session.get(f"{overview[1]}api/overview") as response:
+                assert (response.status, (await response.json())["sinceBeginning"]["events"]) == (200, 0)
         pids = [int(file.read_text()) for file in (tmp_path / "run").glob("*.pid")]
         assert len(pids) == 6
         assert all(alive(pid) for pid in pids)

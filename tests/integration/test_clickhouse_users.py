@@ -129,7 +129,9 @@ async def process_and_read(clickhouse: Server, writer: str, reader: str, auditor
         assert admin.query("SELECT count() FROM events_data").result_rows == [(len(kept),)]
         assert sessions(admin) == expected_sessions(kept)
         assert admin.query("SELECT sessions, events FROM lifetime").result_rows == [(5, 7)]
-    exporter_settings = ExporterSettings(**clickhouse.settings(reader), refresh_seconds=60, stale_seconds=90)
+    exporter_settings = ExporterSettings(
+        **clickhouse.settings(reader), refresh_seconds=60, stale_seconds=90, overview="open"
+    )
     async with running_exporter(exporter_settings, ManualClock(datetime.now(UTC))) as exporter:
         samples = await exporter.samples()
         assert samples['convergio_sessions_total{period="all"}'] == 5
@@ -138,6 +140,12 @@ async def process_and_read(clickhouse: Server, writer: str, reader: str, auditor
         answer = await exporter.get("/api/telemetry/stats", Cookie=f"convergio_uid={user}")
         assert answer.status == 200
         assert cast("dict[str, int]", answer.json()["totals"])["sessions"] == 1
+        overview = await exporter.get("/api/overview")
+        assert overview.status == 200
+        assert cast("dict[str, int]", overview.json()["sinceBeginning"])["sessions"] == 5
+        assert cast("dict[str, str]", overview.json()["health"])["closedDay"] == max(
+            event.at.date().isoformat() for event in old
+        )
     await asyncio.to_thread(read_for_an_audit, SharedSettings(**clickhouse.settings(auditor)), len(kept))
 
 

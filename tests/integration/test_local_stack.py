@@ -117,6 +117,7 @@ def test_services_are_told_where_kafka_and_clickhouse_are(running: RunningStack)
     assert settings["CONVERGIO_KAFKA_BOOTSTRAP"] == f"127.0.0.1:{running.config.kafka_port}"
     assert settings["CONVERGIO_CLICKHOUSE_PORT"] == str(running.config.clickhouse_port)
     assert settings["CONVERGIO_RATE_LIMIT_ENABLED"] == "false"
+    assert settings["CONVERGIO_OVERVIEW"] == "open"
 
 
 async def test_kafka_and_clickhouse_keep_what_they_acknowledged_when_they_are_killed(

@@ -209,3 +209,28 @@ async def test_a_reading_that_never_ends_is_noticed() -> None:
     source.go.set()
     await stuck
     assert refresher.unhealthy_reason() is None
+
+
+async def test_a_reading_is_due_first_and_then_once_the_pause_since_the_last_is_over() -> None:
+    source = Source()
+    refresher = source.refresher(pause=2)
+    assert refresher.is_due()
+    await refresher.refresh()
+    assert not refresher.is_due()
+    source.now += 1.9
+    assert not refresher.is_due()
+    source.now += 0.1
+    assert refresher.is_due()
+
+
+async def test_slow_failures_make_the_next_reading_due_no_sooner_than_their_share_allows() -> None:
+    source = Source()
+    source.broken = True
+    source.seconds = 10
+    refresher = source.refresher(pause=2, share=0.1, stale=float("inf"))
+    for pause in (2, 90, 90):
+        await refresher.refresh()
+        source.now += pause - 0.1
+        assert not refresher.is_due()
+        source.now += 0.1
+        assert refresher.is_due()

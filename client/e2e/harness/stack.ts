@@ -6,12 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePorts } from './ports.js';
+import { until } from './until.js';
 
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const CONVERGIO = join(REPOSITORY, '.venv', 'bin', 'convergio');
 const START_MS = 120_000;
 
-/** Short waits, so that a scenario about waiting is short; limits that only a scenario about limits would meet. */
+/** Short waits, so that a scenario about waiting is short; limits that only a scenario about limits would meet; one time zone. */
 const SETTINGS = {
   CONVERGIO_ACK_TIMEOUT_SECONDS: '1',
   CONVERGIO_RETRY_AFTER_SECONDS: '2',
@@ -21,6 +22,7 @@ const SETTINGS = {
   CONVERGIO_ADDRESS_REQUESTS_BURST: '100000',
   CONVERGIO_USER_EVENTS_PER_SECOND: '100000',
   CONVERGIO_USER_EVENTS_BURST: '1000000',
+  CONVERGIO_OVERVIEW_TIME_ZONE: 'UTC',
 };
 
 // Starts the pipeline; ends it in order, and removes what the run left, when its own input ends: that happens
@@ -31,6 +33,7 @@ const GUARD =
 /** The whole pipeline, as `convergio up` runs it. */
 export interface Stack {
   readonly gateway: string;
+  readonly exporter: string;
   readonly clickhouse: string;
   readonly dataDir: string;
   readonly environment: NodeJS.ProcessEnv;
@@ -89,10 +92,44 @@ export async function startStack(directory: string): Promise<Stack> {
   }
   return {
     gateway: `http://127.0.0.1:${ingest}`,
+    exporter: `http://127.0.0.1:${exporter}`,
     clickhouse: `http://127.0.0.1:${clickhouse}`,
     dataDir,
     environment,
     stop,
+  };
+}
+
+/** Starts one more exporter over the same ClickHouse, with settings of its own; it ends when `stop` is called. */
+export async function startExporter(
+  clickhouse: string,
+  settings: Record<string, string>,
+): Promise<{ address: string; stop: () => Promise<void> }> {
+  const port = await freePorts(1);
+  const exporter = spawn(CONVERGIO, ['export'], {
+    cwd: REPOSITORY,
+    env: {
+      ...withoutSettings(process.env),
+      ...settings,
+      PYTHONPATH: REPOSITORY,
+      CONVERGIO_CLICKHOUSE_PORT: new URL(clickhouse).port,
+      CONVERGIO_EXPORTER_PORT: `${port}`,
+    },
+    stdio: 'ignore',
+  });
+  const address = `http://127.0.0.1:${port}`;
+  const ready = () =>
+    fetch(`${address}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  await until('the exporter is ready', ready, Boolean);
+  return {
+    address,
+    stop: async () => {
+      exporter.kill();
+      await once(exporter, 'exit');
+    },
   };
 }
 

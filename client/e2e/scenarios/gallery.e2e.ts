@@ -1,29 +1,14 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import AxeBuilder from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { beforeAll, expect, inject } from 'vitest';
 import { STATES, type State } from '../gallery/states.js';
+import { broken, LOOKS, pictures, sidewards } from '../harness/looks.js';
 import { Relay } from '../harness/relay.js';
 import { scenario } from '../harness/scenario.js';
 
 const GALLERY = fileURLToPath(new URL('../gallery', import.meta.url));
-/** Where pictures go, e.g. `SCREENSHOTS=../docs/screenshots`; nowhere unless told. */
-const pictures = process.env.SCREENSHOTS;
-
-/** Both languages and both themes; every pair of them where time does not matter. */
-const LOOKS = [
-  { locale: 'it', theme: 'light' },
-  { locale: 'en', theme: 'dark' },
-  ...(pictures
-    ? [
-        { locale: 'it', theme: 'dark' },
-        { locale: 'en', theme: 'light' },
-      ]
-    : []),
-];
-
 let origin = '';
 
 beforeAll(async () => {
@@ -64,15 +49,6 @@ async function open(browser: Browser, query: Record<string, string>): Promise<Pa
   await page.waitForSelector(`.convergio-origin[data-source=${SOURCES[query.state as State]}]`);
   return page;
 }
-
-/** Rules that are broken, each with where. */
-async function broken(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`));
-}
-
-const sidewards = (page: Page) =>
-  page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
 
 for (const state of STATES) {
   scenario(

@@ -3,6 +3,8 @@ import { useLanguage } from './language.js';
 
 export interface ChartFigureProps {
   title: string;
+  /** Stands between the heading and the chart. */
+  lead?: ReactNode;
   caption: string;
   /** Names the columns of the table behind the chart. */
   columns: readonly string[];
@@ -12,12 +14,13 @@ export interface ChartFigureProps {
 }
 
 /** A chart with its heading, its caption and, for who prefers reading, its table. */
-export function ChartFigure({ title, caption, columns, rows, children }: ChartFigureProps) {
+export function ChartFigure({ title, lead, caption, columns, rows, children }: ChartFigureProps) {
   const { text } = useLanguage();
   const heading = useId();
   return (
     <section className="convergio-card" aria-labelledby={heading}>
       <h2 id={heading}>{title}</h2>
+      {lead}
       <figure>
         <figcaption>{caption}</figcaption>
         {children}

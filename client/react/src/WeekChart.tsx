@@ -1,4 +1,5 @@
 import type { Day } from '@convergio/telemetry';
+import type { ReactNode } from 'react';
 import { ChartFigure } from './ChartFigure.js';
 import { useLanguage } from './language.js';
 
@@ -7,9 +8,20 @@ const BARS = 8;
 const BASELINE = 1.5 + BARS;
 export const HEIGHT = BASELINE + 2.75;
 const RADIUS = 0.375;
+/** From so many minutes in a day on it is hours that are told. */
+const HOURS_FROM = 600;
 
-/** Study minutes per day as bars; the last day is today. Widths are shares, so that text keeps its size. */
-export function WeekChart({ days }: { days: readonly Day[] }) {
+export interface WeekChartProps {
+  /** The last one is today. */
+  days: readonly Pick<Day, 'date' | 'studyMinutes' | 'sessions'>[];
+  /** `Last 7 days` unless told. */
+  title?: string;
+  /** Stands between the heading and the chart. */
+  lead?: ReactNode;
+}
+
+/** Study minutes per day as bars. Widths are shares, so that text keeps its size. */
+export function WeekChart({ days, title, lead }: WeekChartProps) {
   const { text, format } = useLanguage();
   const most = days.reduce((best, day) => (day.studyMinutes > best.studyMinutes ? day : best));
   const total = days.reduce((sum, day) => sum + day.studyMinutes, 0);
@@ -17,11 +29,13 @@ export function WeekChart({ days }: { days: readonly Day[] }) {
     format.duration(total),
     most.studyMinutes > 0 ? { day: format.day(most.date), time: format.duration(most.studyMinutes) } : null,
   );
+  const inHours = most.studyMinutes >= HOURS_FROM;
   const slot = 100 / days.length;
   return (
     <ChartFigure
-      title={text.week.title}
-      caption={text.week.caption}
+      title={title ?? text.week.title}
+      lead={lead}
+      caption={inHours ? text.week.captionHours : text.week.caption}
       columns={[text.week.day, text.studyTime, text.sessions]}
       rows={days.map((day) => ({
         key: day.date,
@@ -55,7 +69,7 @@ export function WeekChart({ days }: { days: readonly Day[] }) {
               </svg>
               <svg aria-hidden="true" y={em(BASELINE - height)}>
                 <text className="convergio-value" x="50%" y="-0.6em">
-                  {format.minutes(day.studyMinutes)}
+                  {inHours ? format.hours(day.studyMinutes) : format.minutes(day.studyMinutes)}
                 </text>
               </svg>
               <svg aria-hidden="true" y={em(BASELINE)}>

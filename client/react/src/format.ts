@@ -6,7 +6,9 @@ export interface Format {
   number: (value: number) => string;
   /** Whole minutes without their unit; what would be none but is something is `< 1`. */
   minutes: (minutes: number) => string;
-  /** The same with units, as `45 min` or `1 h 05 min`. */
+  /** Minutes as hours without their unit, to three digits and short where they are many. */
+  hours: (minutes: number) => string;
+  /** Minutes with units, as `45 min` or `1 h 05 min`. */
   duration: (minutes: number) => string;
   /** Hour and minute of a moment in a zone, `10:32`. */
   time: (instant: string, timeZone: string) => string;
@@ -20,6 +22,7 @@ const SPACE = '\u00a0';
 
 export function formatOf(locale: Locale): Format {
   const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
+  const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
   const padded = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
   // A calendar day has no zone: it is read and written in the same one.
   const weekdays = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' });
@@ -34,6 +37,7 @@ export function formatOf(locale: Locale): Format {
   return {
     number: (value) => numbers.format(value),
     minutes: whole,
+    hours: (minutes) => short.format(minutes / 60),
     duration: (minutes) => {
       const rounded = Math.round(minutes);
       const hours = Math.floor(rounded / 60);

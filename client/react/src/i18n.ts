@@ -15,6 +15,8 @@ export interface Texts {
   week: {
     title: string;
     caption: string;
+    /** Where it is many minutes. */
+    captionHours: string;
     /** The chart in one sentence. */
     summary: (total: string, best: { day: string; time: string } | null) => string;
     today: string;
@@ -88,6 +90,7 @@ const en: Texts = {
   week: {
     title: 'Last 7 days',
     caption: 'Minutes of study per day',
+    captionHours: 'Hours of study per day',
     summary: (total, best) =>
       best === null
         ? 'Study time of the last 7 days: none.'
@@ -185,6 +188,7 @@ const it: Texts = {
   week: {
     title: 'Ultimi 7 giorni',
     caption: 'Minuti di studio al giorno',
+    captionHours: 'Ore di studio al giorno',
     summary: (total, best) =>
       best === null
         ? 'Tempo di studio degli ultimi 7 giorni: nessuno.'

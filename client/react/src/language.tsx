@@ -18,7 +18,10 @@ export function LanguageProvider({ locale, children }: { locale: Locale; childre
 
 export function useLanguage(): Language {
   const language = useContext(LanguageContext);
-  if (language === null) throw new Error('Parts of the statistics page are used inside the page only.');
+  if (language === null)
+    throw new Error(
+      'Parts of the statistics page are used inside the page, or in a <LanguageProvider locale={…}>.',
+    );
   return language;
 }
 

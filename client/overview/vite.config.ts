@@ -1,0 +1,4 @@
+import { defineConfig } from 'vite';
+import { page } from '../scripts/page.mjs';
+
+export default defineConfig(page('overview', '../../exporter/web'));
