@@ -54,5 +54,5 @@ class CertificateCollector(Collector):
         yield gauge
 
 
-def _set(files: Mapping[str, str | None]) -> dict[str, str]:
+def _set(files: Mapping[str, str]) -> dict[str, str]:
     return {label: path for label, path in files.items() if path}

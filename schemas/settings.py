@@ -92,12 +92,12 @@ class SharedSettings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ca_file: str | None = Field(
-        None, description="CA certificates for TLS to Kafka (PEM file); unset: those of the system."
+    kafka_ca_file: str = Field(
+        "", description="CA certificates for TLS to Kafka (PEM file); unset: those of the system."
     )
-    kafka_cert_file: str | None = Field(None, description="Client certificate for mutual TLS to Kafka (PEM file).")
-    kafka_key_file: str | None = Field(
-        None, description="Private key of kafka_cert_file (PEM file); unset: it stands in kafka_cert_file."
+    kafka_cert_file: str = Field("", description="Client certificate for mutual TLS to Kafka (PEM file).")
+    kafka_key_file: str = Field(
+        "", description="Private key of kafka_cert_file (PEM file); unset: it stands in kafka_cert_file."
     )
     events_topic: TopicName = "convergio.events"
     dead_letter_topic: TopicName = "convergio.events.dlq"
@@ -110,8 +110,8 @@ class SharedSettings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_database: DatabaseName = "convergio"
     clickhouse_secure: bool = Field(False, description="HTTPS to ClickHouse.")
-    clickhouse_ca_file: str | None = Field(
-        None, description="CA certificates for HTTPS to ClickHouse (PEM file); unset: those of the system."
+    clickhouse_ca_file: str = Field(
+        "", description="CA certificates for HTTPS to ClickHouse (PEM file); unset: those of the system."
     )
 
     operator_token: SecretStr | None = Field(
@@ -229,10 +229,10 @@ class SharedSettings(BaseSettings):
                 "set CONVERGIO_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
             )
         if self.kafka_key_file and not self.kafka_cert_file:
-            raise ValueError("kafka_key_file is set without kafka_cert_file; set CONVERGIO_KAFKA_CERT_FILE as well")
+            raise ValueError("kafka_key_file is set without kafka_cert_file; set both")
         if self.clickhouse_ca_file and not self.clickhouse_secure:
             raise ValueError(
-                "clickhouse_ca_file is set, and clickhouse_secure=false is without TLS; set CONVERGIO_CLICKHOUSE_SECURE"
+                "clickhouse_ca_file is set, and clickhouse_secure=false is without TLS; set clickhouse_secure=true"
             )
         return self
 

@@ -26,7 +26,7 @@ class CertificateFile:
     path: str
 
     @classmethod
-    def of(cls, setting: str, path: str | None) -> CertificateFile | None:
+    def of(cls, setting: str, path: str) -> CertificateFile | None:
         """The file, if the setting names one."""
         return cls(setting, path) if path else None
 

@@ -38,7 +38,8 @@ def wrong_values(name: str) -> list[str]:
     if get_origin(field.annotation) is tuple:
         return ['["open'] if SecretStr in kinds else ['["open', "[1]", "no, such: thing"]
     assert str in kinds, f"{name} is of a kind that this test does not know"
-    return ["", " ", *WRONG_TEXTS.get(name.rpartition("_")[2], ())]
+    empty = [] if field.default == "" else [""]
+    return [*empty, " ", *WRONG_TEXTS.get(name.rpartition("_")[2], ())]
 
 
 WRONG_TEXTS = {

@@ -152,7 +152,10 @@ async def test_a_ca_file_that_cannot_be_used_stops_the_start(
         result = await secured.with_settings(clickhouse_ca_file=str(missing))(command, code=2)
         assert result.errors == f"convergio: {CA}={missing} cannot be read: No such file or directory\n"
     insecure = secured.with_settings(clickhouse_ca_file=str(missing), clickhouse_secure="false")
-    assert "clickhouse_secure=false is without TLS" in (await insecure("export", code=2)).errors
+    assert (
+        "CONVERGIO_CLICKHOUSE_SECURE=false is without TLS; set CONVERGIO_CLICKHOUSE_SECURE=true"
+        in (await insecure("export", code=2)).errors
+    )
 
 
 async def test_clickhouse_gets_a_certificate_of_another_ca_while_processor_and_exporter_are_connected(

@@ -270,4 +270,4 @@ async def test_settings_that_contradict_each_other_are_one_line_also_with_worker
     convergio = Convergio({"ingest_port": str(port), "kafka_security_protocol": "SASL_PLAINTEXT"})
     result = await convergio("ingest", "--workers", "2", code=2)
     assert result.errors.count("\n") == 1
-    assert "kafka_sasl_username" in result.errors
+    assert "CONVERGIO_KAFKA_SASL_USERNAME" in result.errors

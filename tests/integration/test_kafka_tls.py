@@ -175,8 +175,11 @@ async def test_each_command_says_the_line(
         ({"kafka_ca_file": "/nowhere/ca.pem"}, "CONVERGIO_KAFKA_CA_FILE=/nowhere/ca.pem cannot be read: No such file"),
         ({"kafka_ca_file": "/dev/null"}, "CONVERGIO_KAFKA_CA_FILE=/dev/null cannot be used"),
         ({"kafka_cert_file": "/nowhere/c.pem"}, "CONVERGIO_KAFKA_CERT_FILE=/nowhere/c.pem cannot be read"),
-        ({"kafka_key_file": "/nowhere/key.pem"}, "kafka_key_file is set without kafka_cert_file"),
-        ({"kafka_security_protocol": "PLAINTEXT"}, "kafka_ca_file is set, and kafka_security_protocol=PLAINTEXT is"),
+        ({"kafka_key_file": "/nowhere/key.pem"}, "CONVERGIO_KAFKA_KEY_FILE is set without CONVERGIO_KAFKA_CERT_FILE"),
+        (
+            {"kafka_security_protocol": "PLAINTEXT"},
+            "CONVERGIO_KAFKA_CA_FILE is set, and CONVERGIO_KAFKA_SECURITY_PROTOCOL=PLAINTEXT is without TLS",
+        ),
         ({"kafka_sasl_password": None}, "set CONVERGIO_KAFKA_SASL_USERNAME and CONVERGIO_KAFKA_SASL_PASSWORD"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
