@@ -1,4 +1,7 @@
-"""What no flush waits for: closing days, and deleting what erasures and late writers left. In a thread of its own."""
+"""What no flush waits for: closing days, deleting what erasures and late writers left, and counting parts.
+
+In a thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ T = TypeVar("T")
 _RETRY_SECONDS = 5.0
 _CATCH_UP_SECONDS = 10.0
 _POLL_SECONDS = 0.5
+_PARTS_SECONDS = 60.0
 _KEPT = "a closed day takes up disk: ClickHouse does not drop a partition of its size"
 _KEPT_REMEDY = "ALTER USER … SETTINGS max_partition_size_to_drop = 0 for the processors' user; see docs/operations.md"
 
@@ -42,9 +46,10 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class _Job:
-    """`due` is in monotonic seconds."""
+    """`every` is in seconds, `due` in monotonic seconds."""
 
     work: Callable[[], Awaitable[None]]
+    every: float
     due: float = 0.0
 
 
@@ -72,9 +77,11 @@ class Housekeeping:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="housekeeping")
         self._changed = asyncio.Event()
         self._stopping = False
-        # Both at once at the start: whoever died before may have left something.
-        self._closing = _Job(self._close_days)
-        self._sweeping = _Job(self._sweep)
+        # All at once at the start: whoever died before may have left something.
+        self._closing = _Job(self._close_days, settings.retention_check_seconds)
+        self._sweeping = _Job(self._sweep, settings.retention_check_seconds)
+        self._counting = _Job(self._count_parts, _PARTS_SECONDS)
+        self._jobs = (self._closing, self._sweeping, self._counting)
 
     def erased(self) -> None:
         """An erasure was carried out: there is something to delete, soon and together with others."""
@@ -84,12 +91,12 @@ class Housekeeping:
     async def run(self) -> None:
         """Does what is due, and waits for the next."""
         while not self._stopping:
-            for job in (self._closing, self._sweeping):
+            for job in self._jobs:
                 if job.due <= time.monotonic() and not self._stopping:
                     await self._do(job)
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(self._closing.due, self._sweeping.due) - time.monotonic()):
+                async with asyncio.timeout(min(job.due for job in self._jobs) - time.monotonic()):
                     await self._changed.wait()
 
     def stop(self) -> None:
@@ -99,7 +106,7 @@ class Housekeeping:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _do(self, job: _Job) -> None:
-        job.due = time.monotonic() + self._settings.retention_check_seconds
+        job.due = time.monotonic() + job.every
         try:
             await job.work()
         except (SinkUnavailable, KafkaError, OSError, TimeoutError) as error:
@@ -113,6 +120,9 @@ class Housekeeping:
         self._metrics.oldest_erasure_to_sweep.set(oldest or 0)
         if oldest is not None:
             self._sweeping.due = time.monotonic() + self._settings.erasure_sweep_seconds
+
+    async def _count_parts(self) -> None:
+        self._metrics.show_parts(dict(await self._in_thread(self._sink.texts, "most_parts")))
 
     async def _close_days(self) -> None:
         clocks = await self._in_thread(read_clocks, self._sink, self._clock())

@@ -94,6 +94,12 @@ class ProcessorMetrics:
             "1 while this processor's clock and ClickHouse's differ so much that no day is closed",
             registry=self.registry,
         )
+        self._parts = Gauge(
+            "convergio_processor_clickhouse_parts",
+            "Active parts of the partition that has most, by table",
+            ["table"],
+            registry=self.registry,
+        )
         self._lag = Gauge(
             "convergio_processor_lag_messages",
             "Messages of an owned partition that are not committed yet",
@@ -115,6 +121,12 @@ class ProcessorMetrics:
     def missing_offsets(self, partition: int, count: int) -> None:
         """Counts offsets at which the log holds no record."""
         self._missing_offsets.labels(str(partition)).inc(count)
+
+    def show_parts(self, most: Mapping[str, str | int]) -> None:
+        """Shows the parts of the partition that has most, by table, and no other table."""
+        self._parts.clear()
+        for table, parts in most.items():
+            self._parts.labels(table).set(int(parts))
 
     def show_lag(self, progress: Mapping[int, Progress]) -> None:
         """Shows the lag of the partitions that are ours, and of no others."""

@@ -155,6 +155,13 @@ def _way_of_an_event() -> list[Builder[Panel]]:
             ),
         ),
         lines(
+            "ClickHouse parts",
+            "Active parts of the partition that has most, by table. ClickHouse delays inserts at 1 000 and refuses them"
+            f" at 3 000: raise CONVERGIO_FLUSH_SECONDS if it does not fall again. {runbook('FlushFailing')}",
+            "short",
+            query(f"max by (table) (convergio_processor_clickhouse_parts{{{HERE}}})", "{{table}}"),
+        ),
+        lines(
             "Exporter refresh",
             f"How long the exporter's two readings of ClickHouse take. {runbook('ExporterNotReading')}",
             "s",

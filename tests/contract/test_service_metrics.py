@@ -21,6 +21,7 @@ def shown(folder: Path) -> dict[str, tuple[str, frozenset[str]]]:
     processor = ProcessorMetrics(certificates)
     processor.show_lag({0: Progress(0, 0)})
     processor.missing_offsets(0, 1)
+    processor.show_parts({"events_data": 1})
     audit = AuditMetrics(certificates)
     audit.show({0: Position(0)})
     found = {}
