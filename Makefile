@@ -15,7 +15,7 @@ JOBS ?= 3
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema dashboards client client-test bench
+.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema dashboards client client-test check-infra bench
 
 test test-unit test-integration test-migrations test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
@@ -95,6 +95,9 @@ client: $(READY) ## Build the npm packages, the study app and the overview; npm 
 
 client-test: $(READY) ## Lint, types and tests of the client, in a real browser too if there is one
 	@client/scripts/test.sh
+
+check-infra: $(READY) ## What stands around the services: alerts, balancers, TLS, users, packages; ends with what could not run
+	@$(BIN)/python -m infra.checks
 
 bench: $(READY) ## Measure throughput and latency on this machine
 	@command -v wrk >/dev/null && $(BIN)/python -m benchmarks.gateway.run || \

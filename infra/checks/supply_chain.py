@@ -11,9 +11,11 @@ import re
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from infra.checks.verdict import PASSED, Checks, CouldNotRun, Verdict, exit_code, run
 
 ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / ".venv-checks"
@@ -21,23 +23,6 @@ PINS: Final = Path(__file__).with_name("requirements.txt")
 SBOMS: Final = ROOT / "dist" / "sbom"
 _TIMEOUT_SECONDS: Final = 600
 _LISTED: Final = 10
-
-
-class Verdict(NamedTuple):
-    """What a check came to: `passed`, `failed` or `could not run`, and why."""
-
-    outcome: str
-    why: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.outcome}: {self.why}" if self.why else self.outcome
-
-
-PASSED: Final = Verdict("passed")
-
-
-class CouldNotRun(Exception):
-    """A tool or its database is not to be had; the message says which."""
 
 
 def judge_pip_audit(report: dict[str, Any]) -> Verdict:
@@ -112,7 +97,7 @@ def sbom_kafka() -> Verdict:
     return _written("kafka", kafka_sbom((ROOT / "infra/local/kafka_jars.lock").read_text(encoding="utf-8")))
 
 
-CHECKS: Final[dict[str, Callable[[], Verdict]]] = {
+CHECKS: Final[Checks] = {
     "pip-audit": pip_audit,
     "npm audit": npm_audit,
     "SBOM of Python packages": sbom_python,
@@ -176,19 +161,5 @@ def _listed(found: list[str]) -> str:
     return ", ".join(found[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def main() -> int:
-    """Runs every check and returns the exit code."""
-    failed = False
-    for name, check in CHECKS.items():
-        try:
-            verdict = check()
-        except CouldNotRun as error:
-            verdict = Verdict("could not run", str(error))
-        failed |= verdict.outcome == "failed"
-        sys.stdout.write(f"{name}: {verdict}\n")
-        sys.stdout.flush()
-    return int(failed)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(run(CHECKS)))
