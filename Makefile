@@ -9,15 +9,15 @@ SEED := $(shell date +%s)
 endif
 MINUTES ?= 5
 TOGETHER ?= 10
-ONLY ?= tests/faults
+ONLY ?= tests
 JOBS ?= 3
 # What runs side by side shows its output when it is done. Make 3 cannot do that and mixes the lines.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-integration test-migrations test-faults test-e2e faults lint types format schema dashboards client client-test check-infra bench
+.PHONY: help setup demo up test test-unit test-integration test-operations test-migrations test-faults test-e2e faults lint types format schema dashboards client client-test check-infra bench
 
-test test-unit test-integration test-migrations test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
+test test-unit test-integration test-operations test-migrations test-faults test-e2e faults client-test: export CONVERGIO_TEST_SEED := $(SEED)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,10 +41,10 @@ demo: $(READY) ## The whole pipeline on this machine, with traffic; Ctrl-C stops
 up: $(READY) ## The whole pipeline on this machine, without traffic; its data stays in data/
 	@trap : INT; $(BIN)/convergio up && echo "up: stopped, nothing is left running; its data is in data/"
 
-test: $(READY) lint types ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
+test: $(READY) lint ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
 	@echo "test: the groups run $(JOBS) at a time (JOBS=1: one after the other); each shows its output at its end"
 	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) \
-		test-integration test-faults client-test test-migrations test-e2e test-unit && \
+		test-faults test-integration test-operations test-e2e client-test test-migrations test-unit types && \
 		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
 
 test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on
@@ -52,6 +52,9 @@ test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on
 
 test-integration: $(READY) ## Of make test: one service against real Kafka and ClickHouse
 	@$(BIN)/pytest -m "integration and not long"
+
+test-operations: $(READY) ## Of make test: the command line, the local stack, users, TLS, logs and addresses
+	@$(BIN)/pytest -m "operations and not long"
 
 test-migrations: $(READY) ## Of make test: what an upgrade does to tables, topics and stored rows
 	@$(BIN)/pytest -m "migration and not long"
@@ -64,7 +67,7 @@ test-e2e: $(READY) ## Of make test: the whole pipeline
 
 faults: $(READY) ## Everything that can go wrong, for MINUTES (5) at random from SEED: nothing lost, nothing twice
 	@CONVERGIO_TEST_MINUTES=$(MINUTES) CONVERGIO_TEST_TOGETHER=$(TOGETHER) \
-		$(BIN)/pytest -m fault $(ONLY) && \
+		$(BIN)/pytest -m "fault or long" $(ONLY) && \
 		echo "faults: nothing was lost and nothing counted twice; again with make faults SEED=$(SEED) MINUTES=$(MINUTES) TOGETHER=$(TOGETHER)"
 
 lint: $(READY) ## Style and likely mistakes

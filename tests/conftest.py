@@ -30,6 +30,7 @@ MARKER_BY_FOLDER = {
     "unit": "unit",
     "contract": "contract",
     "integration": "integration",
+    "operations": "operations",
     "migrations": "migration",
     "e2e": "e2e",
     "faults": "fault",

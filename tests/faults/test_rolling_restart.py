@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.ports import free_ports
-from tests.balancers import BALANCERS, Balancer
+from tests.balancers import Balancer, envoy, needs_envoy, needs_nginx, nginx
 from tests.fleets import Fleet, Traffic, event_ids
 from tests.gateway import create_topic
 from tests.gateway_process import gateway_process
@@ -24,6 +24,12 @@ async def topic(kafka_bootstrap: str) -> str:
     return await create_topic(kafka_bootstrap)
 
 
+IN_FRONT = [
+    pytest.param(nginx, marks=needs_nginx, id="nginx"),
+    pytest.param(envoy, marks=(needs_envoy, pytest.mark.long), id="envoy"),
+]
+
+
 @pytest.fixture
 async def fleet(kafka_bootstrap: str, topic: str, tmp_path: Path) -> AsyncIterator[Fleet]:
     log = tmp_path / "gateways.log"
@@ -31,7 +37,7 @@ async def fleet(kafka_bootstrap: str, topic: str, tmp_path: Path) -> AsyncIterat
         yield fleet
 
 
-@pytest.mark.parametrize("balancer", BALANCERS)
+@pytest.mark.parametrize("balancer", IN_FRONT)
 async def test_a_rolling_restart_of_all_gateways_under_load_fails_no_request(
     balancer: Balancer, fleet: Fleet, kafka_bootstrap: str, topic: str, tmp_path: Path
 ) -> None:
@@ -49,7 +55,7 @@ async def test_a_rolling_restart_of_all_gateways_under_load_fails_no_request(
     assert await event_ids(kafka_bootstrap, topic) == Counter(traffic.accepted)
 
 
-@pytest.mark.parametrize("balancer", BALANCERS)
+@pytest.mark.parametrize("balancer", IN_FRONT)
 async def test_gateways_killed_under_load_lose_nothing_of_clients_that_try_again(
     balancer: Balancer, fleet: Fleet, kafka_bootstrap: str, topic: str, tmp_path: Path
 ) -> None:

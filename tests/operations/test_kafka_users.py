@@ -153,6 +153,7 @@ async def _is_allowed(settings: Settings, needed: Sequence[Permission], wanted: 
     return wanted
 
 
+@pytest.mark.long
 async def test_a_service_that_loses_an_acl_says_so_and_goes_on_when_it_has_it_again(
     kafka: SecureKafka, clickhouse: ClickHouseAddress, database: str, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from processors.settings import ProcessorSettings
 from schemas.settings import SharedSettings
 from tests.events import erasure, message, sent
 from tests.in_process import Processor
-from tests.integration.test_clickhouse_users import Server, prepared, server
+from tests.operations.test_clickhouse_users import Server, prepared, server
 from tests.shipped_users import shipped_users, statements
 
 _ACCESS_DENIED, _READONLY, _TOO_MANY_ROWS = 497, 164, 396
