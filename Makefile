@@ -44,7 +44,7 @@ up: $(READY) ## The whole pipeline on this machine, without traffic; its data st
 test: $(READY) lint ## Everything: lint, types, the client, and tests against real Kafka and ClickHouse, from SEED
 	@echo "test: the groups run $(JOBS) at a time (JOBS=1: one after the other); each shows its output at its end"
 	@$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(GROUPED) SEED=$(SEED) \
-		test-faults test-integration test-operations test-e2e client-test test-migrations test-unit types && \
+		test-operations test-faults client-test test-integration test-e2e test-unit test-migrations types && \
 		echo "test: all passed; the same chance again with make test SEED=$(SEED)"
 
 test-unit: $(READY) ## Of make test: pure code, and what outsiders rely on

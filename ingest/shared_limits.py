@@ -14,8 +14,9 @@ from typing import Final
 WAYS: Final = 8
 """Keys that may share a set of the table."""
 
-LOCK_TRIES: Final = 100
-"""How often a set's lock is tried. Whoever holds it is done within microseconds, or was stopped by the system."""
+LOCK_SECONDS: Final = 0.25
+"""How long a set's lock is waited for. Its holder needs microseconds, and longer if the system runs other processes in
+between; after so long it hangs or was stopped."""
 
 
 class SharedTokenBuckets:
@@ -65,10 +66,14 @@ class SharedTokenBuckets:
         return 0
 
     def _lock(self, number: int) -> bool:
-        """Whether the set is locked. It is not if the holder of its lock stands still: limits must hold nobody up."""
-        for _ in range(LOCK_TRIES):
+        """Whether the set is locked. It is not if the holder of its lock hangs: limits must not stop other workers."""
+        give_up_at = None
+        while True:
             with suppress(BlockingIOError, PermissionError):
                 fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
                 return True
+            now = time.monotonic()
+            give_up_at = give_up_at or now + LOCK_SECONDS
+            if now >= give_up_at:
+                return False
             time.sleep(0)
-        return False

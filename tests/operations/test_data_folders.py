@@ -18,6 +18,7 @@ from infra.local.kafka import LocalKafka
 from infra.local.ports import free_ports
 from infra.local.probes import answers_ok
 from infra.local.service import Service
+from tests.events import message, sent
 from tests.processors import Pipeline
 from tests.servers import running
 
@@ -82,8 +83,9 @@ async def test_clickhouse_keeps_its_tables_in_a_folder_with_any_name(odd_folder:
 
 async def test_a_processor_keeps_its_files_in_a_folder_with_any_name(odd_folder: Path, pipeline: Pipeline) -> None:
     pipeline.settings.data_dir = str(odd_folder / "processor")
+    await pipeline.send(message([sent()], 0))
     async with pipeline.processor():
-        await pipeline.until_trouble("readyz", "")
+        await pipeline.until_committed()
     assert names_in(odd_folder.parent) == [ODD_NAME, "processor.log"]
     assert names_in(odd_folder) == ["processor"]
     assert names_in(odd_folder / "processor")

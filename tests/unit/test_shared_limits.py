@@ -64,6 +64,26 @@ def test_processes_that_take_at_once_get_together_what_one_would_get() -> None:
     assert limit.take("b", 40_000) == 0
 
 
+def test_a_process_that_hangs_with_a_lock_stops_no_other() -> None:
+    limit = SharedTokenBuckets(rate=1.0, burst=10, entries=WAYS, clock=Clock())
+    held, hold = os.pipe()
+    release, go_on = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        os.write(hold, b"1" if limit._lock(0) else b"0")
+        os.read(release, 1)
+        os._exit(0)
+    try:
+        assert os.read(held, 1) == b"1"
+        assert limit.take("a", 4) == 0
+        assert limit.take("a", 7) == 1
+    finally:
+        os.write(go_on, b"1")
+        os.waitpid(holder, 0)
+        for descriptor in (held, hold, release, go_on):
+            os.close(descriptor)
+
+
 def test_memory_is_bounded_and_the_bucket_that_will_be_full_first_is_forgotten() -> None:
     limit = SharedTokenBuckets(rate=1.0, burst=10, entries=WAYS, clock=Clock())
     for number in range(WAYS):
