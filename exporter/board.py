@@ -33,8 +33,9 @@ class Board:
     ) -> None:
         self._stats_refusals = stats_refusals
         self._certificates = clickhouse_certificates(settings)
-        if settings.exporter_tls_cert is not None:
-            self._certificates["exporter_tls"] = settings.exporter_tls_cert
+        # The server reads its certificate when it starts; what the file holds later is not in use.
+        own = settings.exporter_tls_cert
+        self._own_certificate = expiries({} if own is None else {"exporter_tls": own})
         self._clock = clock
         self._windows_reader = Reader(settings, settings.refresh_timeout_seconds)
         self._lifetime_reader = Reader(settings, settings.lifetime_timeout_seconds)
@@ -115,7 +116,7 @@ class Board:
                 up=self.windows.healthy and self.lifetime.healthy,
                 failures=self.windows.failures + self.lifetime.failures,
                 stats_refusals=dict(self._stats_refusals),
-                certificates=expiries(self._certificates),
+                certificates={**expiries(self._certificates), **self._own_certificate},
             )
             exposition = await asyncio.to_thread(Exposition.of, snapshot)
             # The age is that of what is shown: newer readings that cannot be rendered must not make it look fresh.

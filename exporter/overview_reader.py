@@ -16,7 +16,7 @@ from schemas.retention import NO_DAY
 
 TOP_MAESTROS: Final = 5
 PATIENCE_SECONDS: Final = 2.0
-"""How long a request waits for a newer reading while there is an older one to show."""
+"""How long a request waits for a newer reading while there is one to show that is not stale."""
 
 
 class OverviewReader:
@@ -45,12 +45,25 @@ class OverviewReader:
     async def newest(self) -> Reading[Today] | None:
         """The newest reading, begun anew if one is due; None if ClickHouse has not been read yet and cannot be."""
         if self._today.is_due():
-            timeout = None if self._today.reading is None else PATIENCE_SECONDS
+            timeout = None if self.is_stale(self._clock()) else PATIENCE_SECONDS
             await asyncio.wait({self._today.begin()}, timeout=timeout)
         return self._today.reading
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the last reading succeeded."""
+        return self._today.healthy
+
+    @property
+    def failures(self) -> int:
+        """Readings that failed since the start."""
+        return self._today.failures
+
     def is_stale(self, now: float) -> bool:
-        """Whether the newest reading is older than its pauses explain; `now` is in seconds since 1970."""
+        """Whether the newest reading is older than its pauses explain, or there is none.
+
+        `now` is in seconds since 1970.
+        """
         return self._today.age(now) > self._stale_seconds + self._today.pause()
 
     async def close(self) -> None:

@@ -61,8 +61,8 @@ def overview_router(
             lifetime,
             today,
             stale=reader.is_stale(now) or board.is_stale(now),
-            readable=board.windows.healthy and board.lifetime.healthy,
-            failures=board.windows.failures + board.lifetime.failures,
+            readable=board.windows.healthy and board.lifetime.healthy and reader.healthy,
+            failures=board.windows.failures + board.lifetime.failures + reader.failures,
         )
         return Response(model.model_dump_json(by_alias=True), media_type="application/json", headers=_HEADERS)
 

@@ -135,11 +135,12 @@ class Refresher(Generic[T]):
         """Whether a reading that is begun on demand may begin. True until the first attempt ends.
 
         After that once the pause is over, in which failed attempts count like good ones: those that time out take most.
+        At once if the clock was set back.
         """
         if self.reading is None and not self.failures:
             return True
-        usual = min(self._attempts)
-        return self._clock() - self._ended_at >= max(self.pause(), usual / self._share - usual)
+        usual, since = min(self._attempts), self._clock() - self._ended_at
+        return since < 0 or since >= max(self.pause(), usual / self._share - usual)
 
     async def run(self) -> None:
         """Refreshes until cancelled."""

@@ -18,6 +18,9 @@ from infra.settings import Settings
 from infra.study_app import is_built
 from schemas.addresses import is_loopback, local_url
 
+LOCAL_TIME = Path("/etc/localtime")
+"""A link to the file of the machine's time zone, on most systems."""
+
 
 class Interrupted(Failure):
     """Ctrl-C or SIGTERM before the stack was ready."""
@@ -75,7 +78,7 @@ def stack_config(
 
 def _machine_time_zone(environment: Mapping[str, str]) -> str:
     """The IANA name of this machine's time zone, `UTC` if it does not tell."""
-    name = environment.get("TZ") or str(Path("/etc/localtime").resolve()).rpartition("/zoneinfo/")[2]
+    name = environment.get("TZ") or str(LOCAL_TIME.resolve()).rpartition("/zoneinfo/")[2]
     try:
         return time_zone(name).key
     except RangeError:

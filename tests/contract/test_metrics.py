@@ -11,6 +11,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Never
 
@@ -23,6 +24,7 @@ from pydantic import SecretStr
 from exporter import ExporterSettings
 from infra.clickhouse.migrate import migrate
 from schemas.metrics import FAMILIES
+from tests.certificates import Authority
 from tests.exporter import Exporter, ManualClock, SessionRow, insert_sessions, running_exporter
 from tests.gateway import until
 from tests.servers import ClickHouseAddress
@@ -243,6 +245,23 @@ async def test_sums_that_took_long_to_read_are_stale_at_the_same_age_as_all_othe
         await exporter.board.windows.refresh()
         answer = await exporter.get("/metrics")
         assert (answer.status, answer.lines) == (503, ["stale: ClickHouse was last read 31 s ago"])
+
+
+async def test_the_exporters_own_certificate_is_shown_as_it_was_at_the_start(
+    settings: ExporterSettings, tmp_path: Path
+) -> None:
+    """It stays in use until a restart: a new file must not end the alert."""
+    series = 'convergio_certificate_expires_timestamp_seconds{file="exporter_tls"}'
+    in_use, later = (Authority(tmp_path / name) for name in ("in use", "later"))
+    file = tmp_path / "certificate.pem"
+    short = in_use.client("exporter", not_after=datetime.now(UTC) + timedelta(days=3))
+    file.write_bytes(short.read_bytes())
+    async with running_exporter(settings.model_copy(update={"exporter_tls_cert": str(file)})) as exporter:
+        shown = (await exporter.samples())[series]
+        file.write_bytes(later.file.read_bytes())
+        assert (await exporter.samples())[series] == shown
+    async with running_exporter(settings.model_copy(update={"exporter_tls_cert": str(file)})) as exporter:
+        assert (await exporter.samples())[series] > shown
 
 
 class BreakableClock(ManualClock):

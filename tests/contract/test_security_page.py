@@ -9,7 +9,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "security.md").read_text(encoding="utf-8")
-NAMED = re.findall(r"`((?:unit|contract|integration|faults)/test_\w+\.py)(?:::(test_\w+))?`", PAGE)
+NAMED = re.findall(r"`(\w+/test_\w+\.py)(?:::(test_\w+))?`", PAGE)
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import shutil
 import signal
 import uuid
@@ -240,8 +241,10 @@ async def test_events_statistics_and_the_study_app_have_one_origin_and_nothing_e
         assert (status, kind, json.loads(body)["scope"]) == (200, "application/json", "me")
         status, kind, body = await get("/")
         assert (status, kind) == (200, "text/html")
-        for asset in {part.split('"')[0] for part in body.decode().split('"/assets/')[1:]}:
-            assert (await get(f"/assets/{asset}"))[0] == 200
+        assets = re.findall(r'"\./(assets/[^"]+)"', body.decode())
+        assert assets
+        for asset in assets:
+            assert (await get(f"/{asset}"))[0] == 200
         for path in ("/metrics", "/healthz", "/readyz", "/docs", "/openapi.json", "/api/metrics", "/else"):
             assert (await get(path))[0] == 404, path
 

@@ -73,10 +73,10 @@ async def test_nobody_waits_long_for_a_newer_reading_than_there_is(
     monkeypatch.setattr(overview_reader, "PATIENCE_SECONDS", 0)
     first = await reader.newest()
     source.go.clear()
-    clock.advance(60)
+    clock.advance(20)
     assert [await task for task in await looking(reader, 2)] == [first, first]
     assert source.readings == 2
-    assert reader.is_stale(clock())
+    assert not reader.is_stale(clock())
     (late,) = await looking(reader, 1)
     source.go.set()
     await late
@@ -85,6 +85,43 @@ async def test_nobody_waits_long_for_a_newer_reading_than_there_is(
     assert newest.read_at == clock()
     assert source.readings == 2
     assert not reader.is_stale(clock())
+
+
+async def test_whoever_looks_after_a_long_time_waits_for_a_new_reading(
+    source: Source, reader: OverviewReader, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview_reader, "PATIENCE_SECONDS", 0)
+    await reader.newest()
+    clock.advance(12 * 3600)
+    source.go.clear()
+    (look,) = await looking(reader, 1)
+    assert not look.done()
+    source.go.set()
+    newest = await look
+    assert newest is not None
+    assert newest.read_at == clock()
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_the_readings(
+    source: Source, reader: OverviewReader, clock: ManualClock
+) -> None:
+    await reader.newest()
+    clock.advance(-600)
+    newest = await reader.newest()
+    assert source.readings == 2
+    assert newest is not None
+    assert newest.read_at == clock()
+
+
+async def test_readings_that_fail_are_counted_and_the_last_good_one_stays(
+    source: Source, reader: OverviewReader, clock: ManualClock
+) -> None:
+    first = await reader.newest()
+    assert (reader.healthy, reader.failures) == (True, 0)
+    source.broken = True
+    clock.advance(3600)
+    assert await reader.newest() == first
+    assert (reader.healthy, reader.failures) == (False, 1)
 
 
 async def test_nothing_is_read_while_nobody_looks_or_the_pause_lasts(

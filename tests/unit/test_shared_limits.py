@@ -33,7 +33,11 @@ def in_children(count: int, work: Callable[[int], int]) -> list[int]:
     for number in range(count):
         pid = os.fork()
         if pid == 0:
-            os._exit(work(number))
+            status = 255
+            try:
+                status = work(number)
+            finally:
+                os._exit(status)
         pids.append(pid)
     return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.commands import stack
 from infra.commands.stack import stack_config
 from infra.local.stack import StackConfig
 from infra.settings import load, variable
@@ -69,6 +70,14 @@ def test_what_is_set_explicitly_wins(monkeypatch: pytest.MonkeyPatch, value: str
     assert (config().overview, config().overview_time_zone) == (value, "UTC")
 
 
-def test_the_machine_may_tell_its_zone_by_a_link_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("target", "shown"), [("zoneinfo/Europe/Rome", "Europe/Rome"), ("zoneinfo/Factory", "UTC"), ("localtime", "UTC")]
+)
+def test_the_machine_may_tell_its_zone_by_a_link_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str, shown: str
+) -> None:
     monkeypatch.delenv("TZ", raising=False)
-    assert config().overview_time_zone
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "usr" / target)
+    monkeypatch.setattr(stack, "LOCAL_TIME", link)
+    assert config().overview_time_zone == shown
