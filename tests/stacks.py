@@ -23,6 +23,7 @@ from infra.local.restarts import RestartPolicy
 from infra.local.service import Event, EventKind
 from infra.local.stack import LocalStack, StackConfig
 from tests.commands import Convergio
+from tests.suspension import suspend
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -122,7 +123,7 @@ class RunningStack:
     def paused(self, service: str) -> Iterator[None]:
         """SIGSTOP for as long as the context lasts."""
         pid = self.pid(service)
-        os.kill(pid, signal.SIGSTOP)
+        suspend(pid)
         try:
             yield
         finally:

@@ -18,6 +18,7 @@ from processors.offsets import OffsetReader
 from tests.faults.failpoints import CONVERGIO_WITH_FAIL_POINTS, FailPoints
 from tests.faults.wire import Wire
 from tests.stacks import PORTS, RunningStack, free_block, running_stack, until
+from tests.suspension import suspend
 
 OPERATOR_TOKEN = "operators-of-the-fault-tests"
 SETTINGS = {
@@ -77,7 +78,9 @@ class Rig:
     @contextlib.asynccontextmanager
     async def paused(self, service: str) -> AsyncIterator[None]:
         """SIGSTOP for as long as the context lasts; whoever kills it meanwhile may."""
-        pid = await self.signal(service, signal.SIGSTOP)
+        pid = await self.pid(service)
+        with contextlib.suppress(ProcessLookupError):
+            suspend(pid)
         try:
             yield
         finally:

@@ -28,6 +28,7 @@ from infra.local.probes import answers_ok
 from tests.exporter import ManualClock, SessionRow, insert_sessions, running_exporter
 from tests.gateway import until
 from tests.servers import ClickHouseAddress
+from tests.suspension import suspend
 
 OPERATOR_TOKEN = SecretStr("the token of the operators")
 SERVE = "from exporter import ExporterSettings, serve; serve(ExporterSettings())"
@@ -92,7 +93,7 @@ async def test_a_clickhouse_that_does_not_answer_is_given_up_while_scrapes_go_on
         impatient = settings.model_copy(update={"refresh_timeout_seconds": 2.0, "lifetime_timeout_seconds": 2.0})
         async with running_exporter(impatient) as exporter:
             await until(lambda: _refreshes(exporter.board.refresh, lambda: exporter.board.lifetime.healthy))
-            server.send_signal(signal.SIGSTOP)
+            suspend(server.pid)
             attempt = asyncio.create_task(exporter.board.refresh())
             assert (await exporter.get("/metrics")).status == 200, "a scrape does not wait for ClickHouse"
             await attempt
@@ -111,7 +112,7 @@ async def test_while_statistics_wait_for_clickhouse_all_further_ones_are_refused
         await asyncio.to_thread(migrate, settings)
         async with running_exporter(settings) as exporter:
             await until(lambda: _refreshes(exporter.board.refresh, lambda: exporter.board.lifetime.healthy))
-            server.send_signal(signal.SIGSTOP)
+            suspend(server.pid)
 
             async def ask(**headers: str) -> int:
                 return (await exporter.get("/api/telemetry/stats", **(headers or strangers_cookie()))).status

@@ -15,6 +15,7 @@ from infra.local.kafka import LocalKafka
 from infra.local.orphans import die_with_parent
 from infra.local.ports import free_ports
 from tests.gateway import Gateway, batch, create_topic, event, running_gateway, settings, until, until_ready
+from tests.suspension import suspend
 
 MIB = 1024 * 1024
 
@@ -38,6 +39,10 @@ class Broker:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def suspend(self) -> None:
+        assert self._process is not None
+        suspend(self._process.pid)
 
     async def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -85,7 +90,7 @@ async def test_a_paused_kafka_is_a_503_and_after_it_wakes_nothing_acknowledged_i
             return 503 in statuses
 
         loads = [asyncio.create_task(load()) for _ in range(4)]
-        broker.signal(signal.SIGSTOP)
+        broker.suspend()
         try:
             await until(has_refused)
             await until_ready(gateway, 503)
@@ -121,7 +126,7 @@ async def test_bytes_stay_held_until_kafka_answers_so_a_dead_kafka_cannot_fill_t
             details.append(answer.json.get("title", "accepted"))
             assert answer.status in (202, 503)
 
-        broker.signal(signal.SIGSTOP)
+        broker.suspend()
         try:
             for _ in range(3):
                 await asyncio.gather(*[post() for _ in range(12)])

@@ -25,7 +25,7 @@ const SETTINGS = {
   CONVERGIO_OVERVIEW_TIME_ZONE: 'UTC',
 };
 
-// Starts the pipeline; ends it in order, and removes what the run left, when its own input ends: that happens
+// Starts a command; ends it in order, and removes the folder it left, when its own input ends: that happens
 // however the parent ends.
 const GUARD =
   'left=$1; shift; "$@" </dev/null & pid=$!; exec >/dev/null 2>&1; cat; kill -TERM $pid; wait $pid; rm -rf "$left"';
@@ -47,13 +47,14 @@ export interface Stack {
  */
 export async function startStack(directory: string): Promise<Stack> {
   const dataDir = join(directory, 'data');
-  const first = await freePorts(6);
-  const [ingest, exporter, processor, clickhouse, kafka] = [
+  const first = await freePorts(7);
+  const [ingest, exporter, processor, clickhouse, audit, kafka] = [
     first,
     first + 1,
     first + 2,
     first + 3,
     first + 4,
+    first + 5,
   ];
   const environment = {
     ...withoutSettings(process.env),
@@ -68,6 +69,7 @@ export async function startStack(directory: string): Promise<Stack> {
     '--exporter-port': exporter,
     '--processor-port': processor,
     '--clickhouse-port': clickhouse,
+    '--audit-port': audit,
     '--kafka-port': kafka,
     '--ingest': 1,
   };
@@ -106,7 +108,7 @@ export async function startExporter(
   settings: Record<string, string>,
 ): Promise<{ address: string; stop: () => Promise<void> }> {
   const port = await freePorts(1);
-  const exporter = spawn(CONVERGIO, ['export'], {
+  const exporter = spawn('sh', ['-c', GUARD, 'convergio-export', '', CONVERGIO, 'export'], {
     cwd: REPOSITORY,
     env: {
       ...withoutSettings(process.env),
@@ -115,7 +117,8 @@ export async function startExporter(
       CONVERGIO_CLICKHOUSE_PORT: new URL(clickhouse).port,
       CONVERGIO_EXPORTER_PORT: `${port}`,
     },
-    stdio: 'ignore',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
   });
   const address = `http://127.0.0.1:${port}`;
   const ready = () =>
@@ -123,14 +126,14 @@ export async function startExporter(
       (answer) => answer.ok,
       () => false,
     );
-  await until('the exporter is ready', ready, Boolean);
-  return {
-    address,
-    stop: async () => {
-      exporter.kill();
-      await once(exporter, 'exit');
-    },
-  };
+  const stop = () => ended(exporter);
+  try {
+    await until('the exporter is ready', ready, Boolean);
+  } catch (failed) {
+    await stop();
+    throw failed;
+  }
+  return { address, stop };
 }
 
 /** Compares what Kafka was given with what ClickHouse shows. Rejects with the report unless every event is there once. */

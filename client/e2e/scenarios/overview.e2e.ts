@@ -68,8 +68,8 @@ describe('the overview', () => {
           (shown) => shown?.replace(/ \(yesterday \d+\)/g, '') === stored,
         );
       }
-      expect(await bars(page, 'Feature usage')).toMatch(/Flashcards [2-9]/);
-      expect(await bars(page, 'Maestro popularity')).toMatch(/Maria Montessori 1 /);
+      expect(await bars(page, 'Feature usage')).toMatch(/Flashcards [1-9]/);
+      expect(await bars(page, 'Maestro popularity')).toMatch(/Maria Montessori \d/);
       expect(await lines(page)).toEqual([
         expect.stringMatching(
           /^Gateway → Kafka → processorthe newest event came \d+ seconds? ago and is stored$/,

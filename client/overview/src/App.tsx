@@ -1,4 +1,5 @@
 import { LanguageProvider } from '@convergio/telemetry-react/charts';
+import { useEffect, useRef } from 'react';
 import { Empty } from './Empty.js';
 import { Header } from './Header.js';
 import { Health } from './Health.js';
@@ -12,13 +13,37 @@ import { type Reading, useOverview } from './useOverview.js';
 export function App() {
   const [locale, setLocale] = useLocale();
   const reading = useOverview();
+  const page = useRef<HTMLDivElement>(null);
+  const pressed = useRef(false);
+  const { overview, trouble } = reading.view;
+  const isLoading = overview === null && trouble === null;
+
+  // What was pressed may be gone when the answer is there: the focus goes to the token's input, else to the title.
+  useEffect(() => {
+    if (!pressed.current || isLoading || reading.asking) return;
+    pressed.current = false;
+    if (document.activeElement !== document.body) return;
+    const [title, input] = ['h1', 'input'].map((name) => page.current?.querySelector<HTMLElement>(name));
+    (input ?? title)?.focus();
+  });
+  const pressing =
+    <Arguments extends unknown[]>(act: (...given: Arguments) => void) =>
+    (...given: Arguments) => {
+      pressed.current = true;
+      act(...given);
+    };
+  const acts = {
+    signIn: pressing(reading.signIn),
+    signOut: pressing(reading.signOut),
+    retry: pressing(reading.retry),
+  };
   return (
     <LanguageProvider locale={locale}>
-      <div className="convergio-statistics overview" lang={locale}>
-        <Header onLocale={setLocale} onSignOut={reading.hasToken ? reading.signOut : null} />
+      <div className="convergio-statistics overview" lang={locale} ref={page}>
+        <Header onLocale={setLocale} onSignOut={reading.hasToken ? acts.signOut : null} />
         <main>
-          <Status {...reading} />
-          <Content {...reading} />
+          <Status {...reading} {...acts} />
+          <Content {...reading} {...acts} />
         </main>
       </div>
     </LanguageProvider>
@@ -27,10 +52,9 @@ export function App() {
 
 function Content({ view, asking, signIn }: Reading) {
   const { text } = useWords();
-  const { overview, receivedMs, trouble } = view;
-  if (trouble === 'token-missing' || trouble === 'token-wrong') {
-    return <TokenForm wrong={trouble === 'token-wrong'} asking={asking} onToken={signIn} />;
-  }
+  const { overview, receivedMs, trouble, wantsToken } = view;
+  // It stays through a moment's trouble: somebody may be typing.
+  if (wantsToken) return <TokenForm trouble={trouble} asking={asking} onToken={signIn} />;
   if (overview === null) return trouble === null ? <Loading /> : <Trouble trouble={trouble} />;
   const empty = overview.sinceBeginning.events === 0 && overview.health.newestEvent === null;
   return (
@@ -38,7 +62,7 @@ function Content({ view, asking, signIn }: Reading) {
       {empty && <Empty />}
       <div className="overview-panels">
         {!empty && <Panels overview={overview} />}
-        <Health overview={overview} receivedMs={receivedMs} away={trouble === 'unreachable'} />
+        <Health overview={overview} receivedMs={receivedMs} trouble={trouble} />
       </div>
       {!empty && <p className="overview-zone">{text.days(overview.timeZone)}</p>}
     </>

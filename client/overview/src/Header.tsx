@@ -15,7 +15,7 @@ export function Header({ onLocale, onSignOut }: HeaderProps) {
   return (
     <header className="overview-top">
       <img src="./assets/icon.svg" alt="" width="40" height="40" />
-      <h1>
+      <h1 tabIndex={-1}>
         <span>Convergio</span> {text.title}
       </h1>
       {onSignOut !== null && (

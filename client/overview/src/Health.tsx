@@ -1,5 +1,5 @@
 import { useId } from 'react';
-import type { Overview } from './answer.js';
+import type { Overview, Trouble } from './answer.js';
 import { useWords, type Words } from './language.js';
 import { secondsBetween } from './Status.js';
 
@@ -20,8 +20,8 @@ interface HealthProps {
   overview: Overview;
   /** When the answer came, as `performance.now` counts. */
   receivedMs: number;
-  /** Whether the exporter no longer answers. */
-  away: boolean;
+  /** Why there is no newer answer. */
+  trouble: Trouble | null;
 }
 
 /** What can be told of each part of the pipeline from here, in one line each. */
@@ -48,11 +48,14 @@ export function Health(props: HealthProps) {
   );
 }
 
-function linesOf({ overview, receivedMs, away }: HealthProps, { text, format }: Words): Line[] {
+function linesOf({ overview, receivedMs, trouble }: HealthProps, { text, format }: Words): Line[] {
   const { version, clickhouse, newestEvent, erasures, closedDay } = overview.health;
   const { exporter, clickhouse: reading, arrival, erasures: erasing, retention } = text.health;
   // Ages are told by the exporter's clock; what has passed since its answer is added.
-  const sinceAnswer = away ? (performance.now() - receivedMs) / 1_000 : 0;
+  const sinceAnswer = trouble === null ? 0 : (performance.now() - receivedMs) / 1_000;
+  const away = trouble === 'unreachable';
+  /** Whether what follows from ClickHouse is known as of now. */
+  const isCurrent = trouble === null && clickhouse.readable;
   const age = (moment: string) => secondsBetween(moment, overview.generatedAt) + sinceAnswer;
   const ago = (moment: string) => format.ago(age(moment));
   return [
@@ -60,15 +63,19 @@ function linesOf({ overview, receivedMs, away }: HealthProps, { text, format }: 
       name: arrival.name,
       ...(newestEvent === null
         ? { state: 'quiet', says: arrival.none }
-        : age(newestEvent.receivedAt) > QUIET_SECONDS
-          ? { state: 'quiet', says: arrival.quiet(ago(newestEvent.receivedAt)) }
-          : { state: 'good', says: arrival.good(ago(newestEvent.receivedAt)) }),
+        : !isCurrent
+          ? { state: 'quiet', says: arrival.before(ago(newestEvent.receivedAt)) }
+          : age(newestEvent.receivedAt) > QUIET_SECONDS
+            ? { state: 'quiet', says: arrival.quiet(ago(newestEvent.receivedAt)) }
+            : { state: 'good', says: arrival.good(ago(newestEvent.receivedAt)) }),
     },
     {
       name: reading.name,
-      ...(clickhouse.readable
-        ? { state: 'good', says: reading.good(ago(clickhouse.readAt), format.seconds(clickhouse.seconds)) }
-        : { state: 'bad', says: reading.bad(ago(clickhouse.readAt), format.number(clickhouse.failures)) }),
+      ...(trouble === 'clickhouse-unavailable' || !clickhouse.readable
+        ? { state: 'bad', says: reading.bad(ago(clickhouse.readAt), format.number(clickhouse.failures)) }
+        : trouble === null
+          ? { state: 'good', says: reading.good(ago(clickhouse.readAt), format.seconds(clickhouse.seconds)) }
+          : { state: 'quiet', says: reading.unknown(ago(clickhouse.readAt)) }),
     },
     {
       name: exporter.name,
@@ -79,7 +86,9 @@ function linesOf({ overview, receivedMs, away }: HealthProps, { text, format }: 
     {
       name: erasing.name,
       ...(erasures.oldestAt === null
-        ? { state: 'good', says: erasing.good }
+        ? isCurrent
+          ? { state: 'good', says: erasing.good }
+          : { state: 'quiet', says: erasing.before }
         : {
             state: age(erasures.oldestAt) > UNSWEPT_SECONDS ? 'bad' : 'quiet',
             says: erasing.waiting(format.number(erasures.unswept), ago(erasures.oldestAt)),

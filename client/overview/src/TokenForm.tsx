@@ -1,20 +1,22 @@
 import { useEffect, useId, useRef, useState } from 'react';
+import type { Trouble } from './answer.js';
 import { useWords } from './language.js';
 
 interface TokenFormProps {
-  /** Whether the last token was refused. */
-  wrong: boolean;
+  /** What came of the last request. */
+  trouble: Trouble | null;
   asking: boolean;
   onToken: (token: string) => void;
 }
 
 /** Asks for the operator token. */
-export function TokenForm({ wrong, asking, onToken }: TokenFormProps) {
+export function TokenForm({ trouble, asking, onToken }: TokenFormProps) {
   const { text } = useWords();
   const [typed, setTyped] = useState('');
   const input = useRef<HTMLInputElement>(null);
   const id = useId();
   const { title, body } = text.trouble['token-missing'];
+  const wrong = trouble === 'token-wrong';
 
   useEffect(() => {
     if (wrong && !asking) input.current?.select();
@@ -47,7 +49,7 @@ export function TokenForm({ wrong, asking, onToken }: TokenFormProps) {
         </button>
         <p id={`${id}hint`}>{text.token.hint}</p>
         <p id={`${id}wrong`} role="alert">
-          {wrong && !asking && text.trouble['token-wrong'].body}
+          {trouble !== null && trouble !== 'token-missing' && !asking && text.trouble[trouble].body}
         </p>
       </form>
     </section>

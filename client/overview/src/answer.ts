@@ -59,14 +59,17 @@ const PROBLEMS: Record<string, Trouble> = {
 
 /** Asks the exporter this page came from. Rejects only if `signal` aborts it. */
 export async function ask(token: string | null, signal: AbortSignal): Promise<Answer> {
+  // A header is bytes, and the exporter reads them as UTF-8.
+  const bytes = token === null ? null : byteString(token);
   // Nothing else can be sent as a header, so it is not the token either.
-  if (token !== null && !/^[\x20-\x7e\x80-\xff]+$/.test(token))
+  if (bytes !== null && !/^[\x20-\x7e\x80-\xff]+$/.test(bytes))
     return { kind: 'trouble', trouble: 'token-wrong' };
   try {
     const response = await fetch('./api/overview', {
       cache: 'no-store',
-      credentials: 'omit',
-      headers: token === null ? {} : { Authorization: `Bearer ${token}` },
+      // For a proxy in between that knows its users by cookies or certificates.
+      credentials: 'same-origin',
+      headers: bytes === null ? {} : { Authorization: `Bearer ${bytes}` },
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });
     const body: unknown = await response.json();
@@ -78,6 +81,11 @@ export async function ask(token: string | null, signal: AbortSignal): Promise<An
     if (signal.aborted) throw error;
     return { kind: 'trouble', trouble: 'unreachable' };
   }
+}
+
+/** A character for each byte of the text in UTF-8. */
+function byteString(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('');
 }
 
 /** The exporter that serves this page is of the same version: enough to tell its answer from a proxy's. */

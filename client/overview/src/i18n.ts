@@ -43,14 +43,16 @@ export interface Texts {
       name: string;
       good: (ago: string, duration: string) => string;
       bad: (ago: string, failures: string) => string;
+      unknown: (ago: string) => string;
     };
     arrival: {
       name: string;
       good: (ago: string) => string;
       quiet: (ago: string) => string;
+      before: (ago: string) => string;
       none: string;
     };
-    erasures: { name: string; good: string; waiting: (count: string, ago: string) => string };
+    erasures: { name: string; good: string; before: string; waiting: (count: string, ago: string) => string };
     retention: { name: string; none: string; closed: (day: string) => string };
     unknown: string;
   };
@@ -90,7 +92,7 @@ const en: Texts = {
     },
     unreachable: {
       title: 'The exporter cannot be reached',
-      body: 'The exporter does not answer; this page goes on asking.',
+      body: 'The exporter does not answer; this page keeps trying.',
     },
   },
   token: {
@@ -143,17 +145,20 @@ const en: Texts = {
       name: 'ClickHouse',
       good: (ago, duration) => `read ${ago}, in ${duration}`,
       bad: (ago, failures) => `cannot be read; last read ${ago}, failed attempts: ${failures}`,
+      unknown: (ago) => `unknown; last read ${ago}`,
     },
     arrival: {
       name: 'Gateway → Kafka → processor',
       good: (ago) => `the newest event came ${ago} and is stored`,
       quiet: (ago) =>
-        `the newest stored event came ${ago}: nobody is studying, or one of the three stands still (see their /readyz)`,
+        `the newest stored event came ${ago}: nobody is studying, or one of the three has stopped (see their /readyz)`,
+      before: (ago) => `the newest stored event that was read came ${ago}`,
       none: 'no event has come through yet',
     },
     erasures: {
       name: 'Erasures',
       good: 'no rows of erased users wait to be deleted',
+      before: 'at the last reading no rows of erased users waited to be deleted',
       waiting: (count, ago) =>
         `${count} hidden, with rows that wait to be deleted; the oldest was carried out ${ago}`,
     },
@@ -201,7 +206,7 @@ const it: Texts = {
     },
     unreachable: {
       title: 'L’exporter non è raggiungibile',
-      body: 'L’exporter non risponde; questa pagina continua a chiedere.',
+      body: 'L’exporter non risponde; questa pagina riprova.',
     },
   },
   token: {
@@ -255,17 +260,20 @@ const it: Texts = {
       name: 'ClickHouse',
       good: (ago, duration) => `letto ${ago}, in ${duration}`,
       bad: (ago, failures) => `non è leggibile; ultima lettura ${ago}, tentativi falliti: ${failures}`,
+      unknown: (ago) => `non si sa; ultima lettura ${ago}`,
     },
     arrival: {
       name: 'Gateway → Kafka → processor',
       good: (ago) => `l’evento più recente è arrivato ${ago} ed è salvato`,
       quiet: (ago) =>
         `l’ultimo evento salvato è arrivato ${ago}: nessuno studia, oppure uno dei tre è fermo (vedi i loro /readyz)`,
+      before: (ago) => `l’ultimo evento salvato che è stato letto è arrivato ${ago}`,
       none: 'non è ancora passato nessun evento',
     },
     erasures: {
       name: 'Cancellazioni',
       good: 'nessuna riga di utenti cancellati attende di essere eliminata',
+      before: 'all’ultima lettura nessuna riga di utenti cancellati attendeva di essere eliminata',
       waiting: (count, ago) =>
         `righe nascoste che attendono di essere eliminate: ${count} richieste, la più vecchia di ${ago}`,
     },

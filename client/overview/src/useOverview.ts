@@ -11,9 +11,11 @@ export interface View {
   receivedMs: number;
   /** What came of the last question; null if it was answered with numbers, or if there was none yet. */
   trouble: Trouble | null;
+  /** Whether a token is needed that nobody has given yet. */
+  wantsToken: boolean;
 }
 
-const NOTHING: View = { overview: null, receivedMs: 0, trouble: null };
+const NOTHING: View = { overview: null, receivedMs: 0, trouble: null, wantsToken: false };
 
 export interface Reading {
   view: View;
@@ -37,6 +39,7 @@ export function useOverview(): Reading {
   useEffect(() => {
     let question = new AbortController();
     let next: ReturnType<typeof setTimeout> | undefined;
+    let isWaiting = false;
 
     async function readNow(): Promise<void> {
       clearTimeout(next);
@@ -48,7 +51,9 @@ export function useOverview(): Reading {
         if (mine.signal.aborted) return;
         setView((before) => shown(before, answer));
         setAsking(false);
-        next = setTimeout(readIfSeen, REFRESH_MS);
+        // Without the right token there is nothing to hear until somebody types one.
+        isWaiting = isAboutToken(answer);
+        if (!isWaiting) next = setTimeout(readIfSeen, REFRESH_MS);
       } catch {
         // Another question, or the end, took its place.
       }
@@ -56,7 +61,7 @@ export function useOverview(): Reading {
 
     // A page that is hidden does not ask; it does so as soon as it is seen again.
     function readIfSeen(): void {
-      if (document.visibilityState === 'visible') void readNow();
+      if (document.visibilityState === 'visible' && !isWaiting) void readNow();
     }
 
     document.addEventListener('visibilitychange', readIfSeen);
@@ -91,10 +96,16 @@ export function useOverview(): Reading {
 
 /** Numbers stand while the exporter does not answer, but not for who is not let in any more. */
 function shown(before: View, answer: Answer): View {
-  if (answer.kind === 'numbers') return { ...answer, trouble: null };
+  if (answer.kind === 'numbers') return { ...answer, trouble: null, wantsToken: false };
   const { trouble } = answer;
-  const away = trouble !== 'token-missing' && trouble !== 'token-wrong' && trouble !== 'operators-disabled';
-  return away ? { ...before, trouble } : { ...NOTHING, trouble };
+  if (isAboutToken(answer)) return { ...NOTHING, trouble, wantsToken: true };
+  return trouble === 'operators-disabled' ? { ...NOTHING, trouble } : { ...before, trouble };
+}
+
+function isAboutToken(answer: Answer): boolean {
+  return (
+    answer.kind === 'trouble' && (answer.trouble === 'token-missing' || answer.trouble === 'token-wrong')
+  );
 }
 
 function storedToken(): string | null {

@@ -186,9 +186,52 @@ describe('the operator token', () => {
     expect(screen.getByRole('alert').textContent).toMatch(/not the operator token/);
   });
 
+  test('is sent as the bytes of its UTF-8', async () => {
+    await open();
+    await type('tokén€');
+    expect(asked.at(-1)).toBe('Bearer tok\u00c3\u00a9n\u00e2\u0082\u00ac');
+  });
+
+  test('is asked for until it is there, whatever happens meanwhile', async () => {
+    await open();
+    const input = screen.getByLabelText('Operator token');
+    fireEvent.change(input, { target: { value: 'half a tok' } });
+    await pass(60_000);
+    expect(asked).toHaveLength(1);
+    setVisible(true);
+    await pass(0);
+    expect(asked).toHaveLength(1);
+    await type('wrong');
+    says = 'nothing';
+    await type('right');
+    expect(screen.getByLabelText('Operator token')).toBe(input);
+    expect(screen.getByRole('alert').textContent).toMatch(/does not answer/);
+    says = SAMPLE;
+    await pass(5_000);
+    expect(panel('Active users').getByText('412')).toBeTruthy();
+  });
+
+  test('that is too long for any header is answered, too', async () => {
+    await open();
+    await type('x'.repeat(300_000));
+    expect(screen.getByRole('alert').textContent).toMatch(/not the operator token/);
+  });
+
+  test('leaves the focus on something that is there', async () => {
+    await open();
+    const input = screen.getByLabelText('Operator token');
+    input.focus();
+    await type('right');
+    expect(document.activeElement).toBe(screen.getByRole('heading', { level: 1 }));
+    screen.getByRole('button', { name: 'Forget the token' }).focus();
+    press('Forget the token');
+    await pass(0);
+    expect(document.activeElement).toBe(screen.getByLabelText('Operator token'));
+  });
+
   test('that cannot be a header is wrong, without asking', async () => {
     await open();
-    await type('tok€n');
+    await type('tok\u0007n');
     expect(screen.getByRole('alert').textContent).toMatch(/not the operator token/);
     expect(asked).toEqual([null]);
   });
@@ -210,11 +253,46 @@ describe('trouble', () => {
     expect(screen.getByText('Not up to date')).toBeTruthy();
     expect(screen.getByText(/These are the last numbers it gave/)).toBeTruthy();
     expect(health('Exporter')).toEqual(['Needs attention', 'does not answer; last answer 2 minutes ago']);
+    expect(health('ClickHouse')).toEqual(['For your information', 'unknown; last read 2 minutes ago']);
+    expect(health('Gateway → Kafka → processor')[0]).toBe('For your information');
+    expect(health('Erasures')[0]).toBe('For your information');
     says = SAMPLE;
+    screen.getByRole('button', { name: 'Try again' }).focus();
     press('Try again');
     await pass(0);
+    expect(document.activeElement).toBe(screen.getByRole('heading', { level: 1 }));
     expect(screen.getByText('Live')).toBeTruthy();
     expect(health('Exporter')).toEqual(['Good', 'answers; version 0.1.0']);
+  });
+
+  test('what was read before an outage is not said to be so now', async () => {
+    await open();
+    says = 'nothing';
+    await pass(10_000);
+    expect(health('Gateway → Kafka → processor')).toEqual([
+      'For your information',
+      'the newest stored event that was read came 14 seconds ago',
+    ]);
+    says = {
+      ...SAMPLE,
+      health: { ...SAMPLE.health, clickhouse: { ...SAMPLE.health.clickhouse, readable: false } },
+    };
+    await pass(5_000);
+    expect(health('Erasures')).toEqual([
+      'For your information',
+      'at the last reading no rows of erased users waited to be deleted',
+    ]);
+  });
+
+  test('a ClickHouse that an exporter has not read since its start is not well', async () => {
+    await open();
+    says = { status: 503, type: 'clickhouse-unavailable' };
+    await pass(125_000);
+    expect(health('ClickHouse')).toEqual([
+      'Needs attention',
+      'cannot be read; last read 2 minutes ago, failed attempts: 0',
+    ]);
+    expect(health('Exporter')[0]).toBe('Good');
   });
 
   test.each([

@@ -6,7 +6,7 @@ export interface Format {
   number: (value: number) => string;
   /** Whole minutes without their unit; what would be none but is something is `< 1`. */
   minutes: (minutes: number) => string;
-  /** Minutes as hours without their unit, to three digits and short where they are many. */
+  /** Minutes as hours without their unit, to one decimal, and short from a hundred on; some but less is `< 0.1`. */
   hours: (minutes: number) => string;
   /** Minutes with units, as `45 min` or `1 h 05 min`. */
   duration: (minutes: number) => string;
@@ -23,6 +23,7 @@ const SPACE = '\u00a0';
 export function formatOf(locale: Locale): Format {
   const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
   const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
+  const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const padded = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
   // A calendar day has no zone: it is read and written in the same one.
   const weekdays = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' });
@@ -37,7 +38,11 @@ export function formatOf(locale: Locale): Format {
   return {
     number: (value) => numbers.format(value),
     minutes: whole,
-    hours: (minutes) => short.format(minutes / 60),
+    hours: (minutes) => {
+      const hours = minutes / 60;
+      if (hours > 0 && hours < 0.05) return `<${SPACE}${decimal.format(0.1)}`;
+      return (hours < 100 ? decimal : short).format(hours);
+    },
     duration: (minutes) => {
       const rounded = Math.round(minutes);
       const hours = Math.floor(rounded / 60);
