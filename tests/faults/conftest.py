@@ -24,7 +24,7 @@ from tests.faults.views import empty_every_table
 from tests.in_process import Processor
 from tests.servers import ClickHouseAddress
 
-SHORT_MINUTES = 0.5
+SHORT_MINUTES = 0.3
 SHORT_CAMPAIGN_MINUTES = 0.2
 """One round, or two: the campaign finishes the one that it has begun."""
 MANY = 10

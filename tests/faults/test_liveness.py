@@ -28,7 +28,9 @@ WEDGED_AT = (Step.TAKEN, Step.USERS_READ, Step.EVENTS_INSERTED)
 """On the event loop, in the thread that prepares a flush, in the one that writes it."""
 
 
-@pytest.mark.parametrize("step", WEDGED_AT)
+@pytest.mark.parametrize(
+    "step", [WEDGED_AT[0], *(pytest.param(step, marks=pytest.mark.long) for step in WEDGED_AT[1:])]
+)
 async def test_a_processor_that_hangs_says_so_and_the_next_one_stores_everything(
     pipeline: Pipeline, tmp_path: Path, step: Step
 ) -> None:

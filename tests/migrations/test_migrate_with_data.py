@@ -229,7 +229,16 @@ class Traffic:
         database.process(self._after, version, self.now)
 
 
-@pytest.mark.parametrize("version", [each.version for each in ALL[:-1] if each.version >= VIEWS])
+OLD_VERSIONS = [each.version for each in ALL[:-1] if each.version >= VIEWS]
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(version, marks=() if version in (OLD_VERSIONS[0], OLD_VERSIONS[-1]) else pytest.mark.long)
+        for version in OLD_VERSIONS
+    ],
+)
 def test_what_processors_of_any_version_stored_is_shown_by_the_newest(
     fresh: Database, old: Database, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +258,12 @@ def test_what_processors_of_any_version_stored_is_shown_by_the_newest(
 
 
 INTERRUPTIONS = [
-    pytest.param(migration, done, id=f"{migration.name}-{done}")
+    pytest.param(
+        migration,
+        done,
+        id=f"{migration.name}-{done}",
+        marks=() if migration in (ALL[0], ALL[-1]) else pytest.mark.long,
+    )
     for migration in ALL
     for done in range(1, len(migration.statements) + 1)
 ]
