@@ -173,6 +173,7 @@ class _Front:
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, path: _UserPath) -> None:
         headers = request_headers(scope["headers"])
+        cors: Headers = []
         try:
             if scope["method"] == "OPTIONS":
                 cors = self._origins.preflight(headers, path.methods)
@@ -183,7 +184,8 @@ class _Front:
             # FastAPI would wait for a body of any size for any time.
             body = await self._bodies.read_raw(receive)
         except Problem as problem:
-            await _send_answer(send, problem.status, *problem.answer())
+            problem_headers, text = problem.answer()
+            await _send_answer(send, problem.status, [*problem_headers, *cors], text)
             return
         except ClientGone:
             return

@@ -45,7 +45,7 @@ class RetentionWatch:
         self._clock = clock
         self._timing: Timing | None = None
         self._read_at = 0.0
-        self._trouble = "it was not read yet"
+        self._trouble = self._told = "it was not read yet"
         self._task: asyncio.Task[None] | None = None
         self.was_read: Final = asyncio.Event()
         """Set when the retention is read for the first time."""
@@ -61,7 +61,7 @@ class RetentionWatch:
         if timing is None or not self.known:
             raise Problem(
                 "retention-unknown",
-                f"How long events are kept cannot be read from Kafka: {self._trouble}.",
+                f"How long events are kept cannot be read from Kafka: {self._told}.",
                 retry_after=self._retry_after,
             )
         return timing
@@ -92,12 +92,14 @@ class RetentionWatch:
             async with asyncio.timeout(READ_SECONDS):
                 retention = await read_retention(self._topic, self._client)
         except (KafkaError, OSError, TimeoutError) as error:
-            return self._failed(str(error) or type(error).__name__)
+            # An error of the client names brokers, which are not for everybody.
+            return self._failed(str(error) or type(error).__name__, "it does not answer")
         except Exception as error:
             log.exception("retention cannot be read")
-            return self._failed(type(error).__name__)
+            return self._failed(type(error).__name__, "its answer is not understood")
         if retention is None:
-            return self._failed(f"the topic {self._topic} does not say it; run `convergio migrate`")
+            reason = f"the topic {self._topic} does not say it; run `convergio migrate`"
+            return self._failed(reason, reason)
         keep_from = start_of(retention.keep_from)
         timing = Timing(self._skew_tolerance, timedelta(days=retention.days), keep_from)
         if timing != self._timing:
@@ -107,10 +109,11 @@ class RetentionWatch:
         self.was_read.set()
         return True
 
-    def _failed(self, reason: str) -> bool:
+    def _failed(self, reason: str, told: str) -> bool:
+        """`told` is what clients hear of the reason."""
         if reason != self._trouble:
             log.warning("retention cannot be read, trying again", extra={"reason": reason})
-        self._trouble = reason
+        self._trouble, self._told = reason, told
         return False
 
 

@@ -11,6 +11,7 @@ import gc
 import logging
 import resource
 import signal
+import sys
 from collections.abc import Awaitable
 from socket import (
     AF_INET6,
@@ -175,7 +176,11 @@ def _listeners(host: str, port: int) -> list[socket]:
 def _sockets(config: uvicorn.Config, fleet: Fleet) -> list[socket] | None:
     """The sockets to listen on; None where uvicorn may open its own."""
     if fleet.size > 1:
-        return _listeners(config.host, config.port)
+        try:
+            return _listeners(config.host, config.port)
+        except OSError as error:
+            log.error("the address cannot be listened on", extra={"reason": str(error)})
+            sys.exit(3)
     # asyncio would listen on IPv6 alone.
     return [config.bind_socket()] if is_all_ipv6(config.host) else None
 

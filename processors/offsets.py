@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, for_code
 
 from processors.settings import ProcessorSettings
+from processors.topic_ids import describe_topics
 from schemas.kafka import client_options
 
 
@@ -49,7 +50,7 @@ class OffsetReader:
     async def read_all(self) -> dict[int, Progress]:
         """The progress of every partition of the events topic. Raises `KafkaError` if no broker knows."""
         _, admin = await self._clients()
-        (topic,) = await admin.describe_topics([self._settings.events_topic])
+        (topic,) = await describe_topics(admin, [self._settings.events_topic])
         if topic["error_code"]:
             raise for_code(topic["error_code"])(f"{self._settings.events_topic} cannot be described")
         return await self.read(partition["partition"] for partition in topic["partitions"])

@@ -7,11 +7,14 @@ fields are those of the protocol's message definitions (MetadataRequest.json, Me
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IncompatibleBrokerVersion, NodeNotReadyError
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -101,6 +104,16 @@ class _MetadataRequest(RequestStruct):  # type: ignore[misc]  # aiokafka's proto
         ("include_topic_authorized_operations", Boolean),
         ("tags", TaggedFields),
     )
+
+
+async def describe_topics(client: AIOKafkaAdminClient, topics: Iterable[str]) -> list[dict[str, Any]]:
+    """What Kafka's metadata has of some topics: `topic`, `error_code` and `partitions`. Raises `KafkaError`.
+
+    aiokafka's own method of that name lets the broker create a topic that is not there, with settings of the broker's.
+    """
+    response = await client._send_request(MetadataRequest(list(topics), allow_auto_topic_creation=False))
+    found: list[dict[str, Any]] = response.to_object()["topics"]
+    return found
 
 
 async def topic_id_of(client: AIOKafkaClient, topic: str) -> str:

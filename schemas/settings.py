@@ -85,7 +85,13 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 class SharedSettings(BaseSettings):
     """Where Kafka and ClickHouse are, and the rules that more than one service must agree on."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", allow_inf_nan=False)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        extra="ignore",
+        allow_inf_nan=False,
+        # An error must not show a secret.
+        hide_input_in_errors=True,
+    )
 
     kafka_bootstrap: Brokers = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

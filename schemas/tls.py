@@ -109,10 +109,15 @@ def refusal_of(error: BaseException, ca_setting: str, host_setting: str, tls_set
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):
             return _verification(cause, ca_setting, host_setting)
         # aiohttp's own subclasses have no reason.
-        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
+        # A connection that ends in the middle of a handshake is that of a server, or of a balancer's, that is away.
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) and not _is_end(cause):
             reason = cause.reason.lower().replace("_", " ")
             return f"does not complete a TLS handshake ({reason}); is {tls_setting} right?"
     return None
+
+
+def _is_end(error: ssl.SSLError) -> bool:
+    return isinstance(error, ssl.SSLEOFError) or "UNEXPECTED_EOF" in error.reason
 
 
 def alert_of(error: BaseException) -> str | None:

@@ -87,7 +87,7 @@ class Pipeline:
             column_names=["user_id", "session_id", "started_at", "last_event_at", "study_ms", "events", "epoch"],
         )
 
-    async def commit(self, behind: int = 0) -> None:
+    async def commit(self, behind: int = 0, topic_id: str = "") -> None:
         """Says that the processors are done, but for the last few messages of each partition."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap,
@@ -99,7 +99,9 @@ class Pipeline:
         try:
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.commit({place: OffsetAndMetadata(max(0, end - behind), "") for place, end in ends.items()})
+            await consumer.commit(
+                {place: OffsetAndMetadata(max(0, end - behind), topic_id) for place, end in ends.items()}
+            )
         finally:
             await consumer.stop()
 

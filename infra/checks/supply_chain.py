@@ -121,7 +121,12 @@ def _tool(name: str) -> Path:
     """A program of `.venv-checks`, installed when the pins have changed."""
     installed = TOOLS / "requirements.txt"
     if not installed.exists() or installed.read_bytes() != PINS.read_bytes():
-        venv.create(TOOLS, with_pip=True, clear=True)
+        try:
+            venv.create(TOOLS, with_pip=True, clear=True)
+        except subprocess.CalledProcessError as error:
+            raise CouldNotRun(
+                "no virtual environment can be made; install Python's venv (Debian: python3-venv)"
+            ) from error
         _run([TOOLS / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PINS])
         installed.write_bytes(PINS.read_bytes())
     return TOOLS / "bin" / name

@@ -13,6 +13,8 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
 )
 
 from infra.errors import Refused, Unreachable, WrongUse
@@ -111,9 +113,11 @@ async def producer(settings: SharedSettings) -> AsyncIterator[AIOKafkaProducer]:
 async def partitions_of(settings: SharedSettings, topic: str) -> list[TopicPartition]:
     """The partitions of a topic, in order. Raises `WrongUse` if there is no such topic, and `Unreachable`."""
     async with admin(settings) as client:
-        (described,) = await client.describe_topics([topic])
-    if described["error_code"]:
-        raise WrongUse(f"Kafka has no topic {topic}; run `convergio migrate` first")
+        (described,) = await topic_ids.describe_topics(client, [topic])
+        if code := described["error_code"]:
+            if code == UnknownTopicOrPartitionError.errno:
+                raise WrongUse(f"Kafka has no topic {topic}; run `convergio migrate` first")
+            raise for_code(code)(f"topic {topic} cannot be described")
     return sorted(TopicPartition(topic, partition["partition"]) for partition in described["partitions"])
 
 

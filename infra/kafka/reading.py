@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from infra.errors import Unreachable
@@ -77,9 +79,16 @@ async def commits(client: AIOKafkaAdminClient, topic: str, group: str) -> dict[i
 
     Raises `KafkaError`.
     """
-    offsets = await client.list_consumer_group_offsets(group)
+    coordinator = await client.find_coordinator(group)
+    response = await client._send_request(OffsetFetchRequest(group, None), coordinator)
+    found = response.to_object()
+    # aiokafka's own method takes a coordinator that moves or still loads for a group that has committed nothing.
+    partitions = [each for of in found["topics"] if of["topic"] == topic for each in of["partitions"]]
+    for code in (found["error_code"], *(each["error_code"] for each in partitions)):
+        if code:
+            raise for_code(code)(f"the offsets of {group} cannot be read")
     return {
-        partition.partition: commit
-        for partition, commit in offsets.items()
-        if partition.topic == topic and commit.offset >= 0
+        each["partition"]: OffsetAndMetadata(each["offset"], each["metadata"])
+        for each in partitions
+        if each["offset"] >= 0
     }

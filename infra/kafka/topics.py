@@ -12,6 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from infra.errors import WrongUse
 from infra.kafka.client import admin
 from infra.settings import Settings
+from processors.topic_ids import describe_topics
 from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
 DAY_MS = 86_400_000
@@ -68,7 +69,7 @@ async def create_topics(settings: Settings) -> list[Topic]:
     """
     names = [settings.events_topic, settings.dead_letter_topic, settings.retention_topic]
     async with admin(settings) as client:
-        found = await client.describe_topics(names)
+        found = await describe_topics(client, names)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
         limit = LARGEST_DEAD_LETTER
         if settings.events_topic in partitions:

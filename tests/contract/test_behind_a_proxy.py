@@ -259,6 +259,12 @@ async def test_an_allowed_page_may_send_what_its_instrumentation_adds(
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
+async def test_an_allowed_page_can_read_that_it_has_to_wait(gateway: Gateway, address: tuple[str, str]) -> None:
+    for status in (200, 429):
+        answer = await ask(gateway, "POST", IDENTITY, address, ("Origin", APP))
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, APP)
+
+
 @pytest.mark.parametrize("origin", ["null", "https://evil.example", f"{APP}:8443"])
 async def test_a_preflight_of_another_page_allows_nothing(gateway: Gateway, exporter: Exporter, origin: str) -> None:
     for service, path in ((gateway, EVENTS), (gateway, ME), (exporter, STATS)):

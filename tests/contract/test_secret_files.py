@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from infra.errors import WrongUse
 from infra.settings import Settings, load, origins, shown, variable
@@ -145,3 +145,14 @@ async def test_the_command_shows_where_a_secret_comes_from_and_never_the_secret(
     assert (
         result.errors == f"convergio: CONVERGIO_OPERATOR_TOKEN_FILE={file} cannot be read: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize("value", ["hunter2", '["hunter2'])
+def test_no_error_of_the_settings_shows_a_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """As a traceback prints it: services also start without the command line."""
+    monkeypatch.setenv("CONVERGIO_OPERATOR_TOKEN", value)
+    monkeypatch.setenv("CONVERGIO_WRITE_KEYS", value)
+    with pytest.raises(ValidationError) as refused:
+        GatewaySettings()
+    assert "operator_token" in str(refused.value)
+    assert "hunter2" not in str(refused.value)

@@ -251,6 +251,17 @@ async def test_messages_that_kafka_deletes_before_they_are_checked_are_counted(p
         assert audit.wrong == {}
 
 
+async def test_a_commit_for_an_earlier_topic_of_that_name_does_not_count(pipeline: Pipeline) -> None:
+    await pipeline.send(event())
+    await pipeline.commit(topic_id="b7a4f6f0-0000-4000-8000-000000000001")
+    async with running(pipeline) as audit:
+        await audit.check()
+        assert audit.wrong == {}
+        await pipeline.commit()
+        await audit.check()
+        assert audit.wrong["missing_events"] == 1
+
+
 async def test_a_topic_that_was_made_anew_is_checked_from_its_start(pipeline: Pipeline) -> None:
     rows = [event(20), event(16)]
     pipeline.store(await pipeline.send(*rows), *rows)

@@ -86,6 +86,19 @@ def count(settings: SharedSettings) -> int:
         return int(client.query("SELECT count() FROM events").result_rows[0][0])
 
 
+async def test_a_server_that_ends_the_connection_before_it_says_anything_is_away_and_not_wrong(tmp_path: Path) -> None:
+    """As a balancer does that has no server left."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        ca = str(Authority(tmp_path).file)
+        settings = SharedSettings(clickhouse_port=port, clickhouse_secure=True, clickhouse_ca_file=ca)
+        await asyncio.to_thread(check_server, settings, EXPORTER)
+
+
 async def said_by_all(server: Secure, **changes: Any) -> str:
     """What each way to connect says, which is the same."""
     settings = SharedSettings(**server.settings(**changes))

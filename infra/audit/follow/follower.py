@@ -33,6 +33,7 @@ from infra.kafka.retention import retention_in_force
 from infra.settings import Settings
 from schemas.clickhouse import AUDITING
 from schemas.retention import start_of
+from schemas.topics import may_be_one_topic
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,12 @@ class Follower:
         Raises `Unreachable`, `Failure`, `KafkaError` and the errors of the ClickHouse driver.
         """
         topic = await self._current_topic(to)
-        done = await commits(to.groups, topic.name, self._settings.consumer_group)
+        done = {
+            partition: commit
+            for partition, commit in (await commits(to.groups, topic.name, self._settings.consumer_group)).items()
+            # Processors may commit once more for an earlier topic of that name.
+            if may_be_one_topic(topic.topic_id, commit.metadata)
+        }
         places = [TopicPartition(topic.name, partition) for partition in self._positions]
         firsts = await to.events.beginning_offsets(places)
         ends = await to.events.end_offsets(places)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from infra.audit.follow.positions import Position
 from schemas.certificates import NO_CERTIFICATES, CertificateCollector
 
+BLIND_SECONDS: Final = 120.0
+"""An audit that could not look at Kafka and ClickHouse for so long is behind by that time."""
+
 
 class AuditMetrics:
     """The series of one audit, in a registry of their own."""
 
-    def __init__(self, certificates: Mapping[str, str] = NO_CERTIFICATES) -> None:
+    def __init__(
+        self, certificates: Mapping[str, str] = NO_CERTIFICATES, clock: Callable[[], float] = time.time
+    ) -> None:
         """`certificates` are the files whose expiry is shown, by label."""
+        self._clock = clock
+        self._looked_at = clock()
         self.registry = CollectorRegistry()
         self.registry.register(CertificateCollector(certificates))
         self._checked_offset = Gauge(
@@ -60,7 +68,8 @@ class AuditMetrics:
         lag.set_function(self._lag)
 
     def show(self, positions: Mapping[int, Position]) -> None:
-        """Shows how far each partition is, and what is wrong at present."""
+        """Shows how far each partition is, and what is wrong at present: it was just looked at."""
+        self._looked_at = self._clock()
         for partition, position in positions.items():
             self._checked_offset.labels(str(partition)).set(position.offset)
         wrong = [violations for position in positions.values() for violations in position.wrong.values()]
@@ -83,5 +92,9 @@ class AuditMetrics:
         return known is not None and known[0] == offset
 
     def _lag(self) -> float:
-        written = [timestamp_ms for _, timestamp_ms in list(self._oldest.values())]
-        return max(0.0, time.time() - min(written) / 1000) if written else 0.0
+        now = self._clock()
+        written = [timestamp_ms / 1000 for _, timestamp_ms in list(self._oldest.values())]
+        # Of what came since it could look for the last time nothing is known.
+        if now - self._looked_at > BLIND_SECONDS:
+            written.append(self._looked_at)
+        return max(0.0, now - min(written)) if written else 0.0
