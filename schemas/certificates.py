@@ -28,14 +28,14 @@ def clickhouse_certificates(settings: SharedSettings) -> dict[str, str]:
 
 
 def expiries(files: Mapping[str, str]) -> dict[str, float]:
-    """When the first certificate in each file expires, in seconds since 1970, without files that cannot be read."""
+    """When the first certificate in each file expires, in seconds since 1970; 0 of a file that cannot be read."""
     found = {}
     for label, path in files.items():
         try:
             certificates = x509.load_pem_x509_certificates(Path(path).read_bytes())
         except (OSError, ValueError):
-            continue
-        found[label] = min(certificate.not_valid_after_utc.timestamp() for certificate in certificates)
+            certificates = []
+        found[label] = min((certificate.not_valid_after_utc.timestamp() for certificate in certificates), default=0.0)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Headers that every HTTP response of ours carries: what browsers must not do with it."""
+"""Headers that say what browsers must not do with a response. Answers without a page carry `NOSNIFF` alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When certificate files expire: the first certificate of a file counts, and a file that is away is left out."""
+"""When certificate files expire: the first certificate of a file counts, and a file that is away counts as expired."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def test_the_first_certificate_of_a_file_to_expire_counts(tmp_path: Path) -> Non
     }
 
 
-def test_a_file_that_is_away_or_holds_no_certificate_is_left_out(tmp_path: Path) -> None:
+def test_a_file_that_is_away_or_holds_no_certificate_has_expired(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
-    assert expiries({"away": str(tmp_path / "away.pem"), "empty": str(tmp_path / "empty.pem")}) == {}
+    files = {"away": str(tmp_path / "away.pem"), "empty": str(tmp_path / "empty.pem")}
+    assert expiries(files) == {"away": 0, "empty": 0}
 
 
 def test_a_service_shows_what_a_file_holds_at_the_scrape(tmp_path: Path) -> None:
