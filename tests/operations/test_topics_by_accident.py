@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import WrongUse
+from infra.errors import Unreachable, WrongUse
 from infra.kafka.client import partitions_of
 from infra.kafka.topics import create_topics
 from infra.local.kafka import LocalKafka
 from infra.local.ports import free_ports
 from infra.local.service import Service
 from infra.settings import Settings
+from tests.gateway import until
 from tests.servers import running
 
 
@@ -36,6 +37,14 @@ async def test_migrate_creates_the_topics_as_they_should_be_and_looking_for_one_
             await partitions_of(settings, settings.events_topic)
         made = await create_topics(settings)
         assert all(topic.created for topic in made)
-        assert len(await partitions_of(settings, settings.events_topic)) == 3
+
+        async def found() -> bool:
+            """A broker hears of a new topic a moment after it was created."""
+            try:
+                return [len(await partitions_of(settings, topic.name)) for topic in made] == [3, 1, 1]
+            except (WrongUse, Unreachable):
+                return False
+
+        await until(found)
         again = await create_topics(settings)
         assert not any(topic.created or topic.enlarged_to for topic in again)
