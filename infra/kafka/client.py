@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -26,6 +26,17 @@ from schemas.topics import LARGEST_DEAD_LETTER, LARGEST_MESSAGE
 
 _NO_LIMIT = 2**31 - 1
 _NOT_ALLOWED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
+
+
+@contextmanager
+def quiet_driver() -> Iterator[None]:
+    """Restores the log level of aiokafka afterwards: a service logs itself that Kafka is away."""
+    driver = logging.getLogger("aiokafka")
+    level = driver.level
+    try:
+        yield
+    finally:
+        driver.setLevel(level)
 
 
 @asynccontextmanager

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from infra.errors import Failure, Refused, Unreachable, WrongUse
-from infra.kafka.client import admin, user_of
+from infra.kafka.client import admin, quiet_driver, user_of
 from infra.kafka.permissions import Permission, in_words, missing
 from infra.kafka.topics import configuration_of
 from infra.settings import Settings
@@ -40,7 +39,7 @@ def check_kafka(settings: Settings, needed: Sequence[Permission]) -> None:
         async with asyncio.timeout(_CHECK_SECONDS):
             await require(settings, needed)
 
-    with _quiet_driver():
+    with quiet_driver():
         try:
             asyncio.run(ask())
         except Refused as error:
@@ -54,7 +53,7 @@ def check_topics(settings: Settings) -> None:
 
     A message may stand for `retention.ms` and, as only whole segments are deleted, `segment.ms` after it was written.
     """
-    with _quiet_driver():
+    with quiet_driver():
         try:
             kept = asyncio.run(_kept(settings))
         except (Unreachable, TimeoutError):
@@ -67,17 +66,6 @@ def check_topics(settings: Settings) -> None:
                 f"CONVERGIO_ERASURE_MARK_DAYS={settings.erasure_mark_days} is too short for that: a replay could bring "
                 f"back what was erased; set it to at least {days}, or let the topic keep messages for less"
             )
-
-
-@contextlib.contextmanager
-def _quiet_driver() -> Iterator[None]:
-    """Gives aiokafka its log level back: that Kafka is away is for the service to say."""
-    driver = logging.getLogger("aiokafka")
-    level = driver.level
-    try:
-        yield
-    finally:
-        driver.setLevel(level)
 
 
 async def _kept(settings: Settings) -> dict[str, timedelta]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResourceType
 
 from infra.errors import Unreachable, WrongUse
-from infra.kafka.client import admin
+from infra.kafka.client import admin, quiet_driver
 from infra.kafka.topics import configuration_of
 from infra.settings import Settings
 
@@ -22,14 +21,11 @@ def check_session_timeout(settings: Settings) -> None:
 
     A broker that does not say it is left to refuse the processor, which then says so (`processors.worker`).
     """
-    driver = logging.getLogger("aiokafka")
-    level = driver.level
-    try:
-        allowed = asyncio.run(_bounds(settings))
-    except (Unreachable, TimeoutError):
-        return
-    finally:
-        driver.setLevel(level)
+    with quiet_driver():
+        try:
+            allowed = asyncio.run(_bounds(settings))
+        except (Unreachable, TimeoutError):
+            return
     for lowest_ms, highest_ms in allowed:
         refuse_outside(settings.session_timeout_seconds, lowest_ms, highest_ms)
 

@@ -47,7 +47,7 @@ export type Answer =
   | { kind: 'numbers'; overview: Overview; receivedMs: number }
   | { kind: 'trouble'; trouble: Trouble };
 
-/** An answer that has not come by then does not come. */
+/** A request is aborted after this. */
 const TIMEOUT_MS = 15_000;
 const PROBLEMS: Record<string, Trouble> = {
   'urn:convergio:problem:token-missing': 'token-missing',
